@@ -1,0 +1,94 @@
+import { z } from 'zod';
+import { InspectionId, SnapshotId } from './ids.ts';
+import { ProjectPath } from './snapshots.ts';
+
+/** A file that the scene refers to: an image, a linked library, a font, a sound, a cache, a volume. */
+export const SceneReference = z.object({
+  kind: z.enum(['library', 'image', 'movie', 'font', 'sound', 'cache', 'volume', 'text']),
+  /** The data-block that refers to it. */
+  name: z.string(),
+  /** As written in the .blend, e.g. `//textures/wood.png`. */
+  path: z.string(),
+  /** Absolute on the inspecting machine, or relative to the project root where it lies within. */
+  resolved: z.string(),
+  status: z.enum(['present', 'missing', 'outside']),
+});
+export type SceneReference = z.infer<typeof SceneReference>;
+
+/** What makes a frame depend on the frames before it, e.g. unbaked cloth. */
+export const HistoryDependence = z.object({
+  kind: z.enum(['cloth', 'soft-body', 'rigid-body', 'fluid', 'dynamic-paint', 'particles', 'simulation-nodes']),
+  object: z.string(),
+  modifier: z.string(),
+  /** Whether `--bake` can bake it, or only `--sequential` can render it. */
+  bakeable: z.boolean(),
+});
+export type HistoryDependence = z.infer<typeof HistoryDependence>;
+
+export const ViewLayerInspection = z.object({ name: z.string(), enabled: z.boolean(), denoises: z.boolean() });
+
+export const SceneInspection = z.object({
+  name: z.string(),
+  cameras: z.array(z.string()),
+  /** The scene's active camera; null where there is none. */
+  camera: z.string().nullable(),
+  /** Marker-bound cameras count as a camera for the render. */
+  hasMarkerCamera: z.boolean(),
+  frameStart: z.number().int(),
+  frameEnd: z.number().int(),
+  frameStep: z.number().int(),
+  frameCurrent: z.number().int(),
+  fps: z.number(),
+  /** Blender's own identifier, e.g. `CYCLES`, `BLENDER_EEVEE`. */
+  engine: z.string(),
+  resolutionX: z.number().int(),
+  resolutionY: z.number().int(),
+  resolutionPercent: z.number().int(),
+  samples: z.number().int().nullable(),
+  timeLimitSeconds: z.number(),
+  format: z.string(),
+  depth: z.string(),
+  /** The scene writes a movie; frames become pictures and the film is made afterwards. */
+  isMovie: z.boolean(),
+  usesDenoiser: z.boolean(),
+  /** OPENIMAGEDENOISE, OPTIX, or null where none is wanted. */
+  denoiser: z.string().nullable(),
+  usesCompositor: z.boolean(),
+  usesSequencer: z.boolean(),
+  fileOutputNodes: z.array(z.string()),
+  /** Names of the views where stereo or multi-view is on, else empty. */
+  views: z.array(z.string()),
+  stereoFormat: z.string().nullable(),
+  viewLayers: z.array(ViewLayerInspection),
+  usesMotionBlur: z.boolean(),
+  usesHair: z.boolean(),
+  usesFreestyle: z.boolean(),
+  historyDependences: z.array(HistoryDependence),
+});
+export type SceneInspection = z.infer<typeof SceneInspection>;
+
+/** What Blender says is in a .blend. Produced by an agent in the sandbox; nothing in it is believed beyond its shape. */
+export const InspectionReport = z.object({
+  /** Version that saved the file, e.g. `3.4.1`. */
+  savedWith: z.string(),
+  inspectedWith: z.string(),
+  activeScene: z.string(),
+  scenes: z.array(SceneInspection).min(1),
+  references: z.array(SceneReference),
+  /** Scripts and Python drivers that will not run, by name. */
+  scripts: z.array(z.string()),
+});
+export type InspectionReport = z.infer<typeof InspectionReport>;
+
+export const InspectionStatus = z.enum(['enqueued', 'processing', 'succeeded', 'failed']);
+
+export const Inspection = z.object({
+  inspectionId: InspectionId,
+  snapshotId: SnapshotId,
+  file: ProjectPath,
+  status: InspectionStatus,
+  report: InspectionReport.nullable(),
+  /** Why it failed, for people. */
+  failure: z.string().nullable(),
+});
+export type Inspection = z.infer<typeof Inspection>;
