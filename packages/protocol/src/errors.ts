@@ -42,6 +42,7 @@ export const ERRORS = {
   'grant-expired': { status: 403, exitCode: 1 },
   'lease-lost': { status: 409, exitCode: 1 },
   'agent-refused': { status: 403, exitCode: 2 },
+  'database-unavailable': { status: 503, exitCode: 1 },
   internal: { status: 500, exitCode: 1 },
 } as const;
 
