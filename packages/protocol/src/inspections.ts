@@ -9,15 +9,31 @@ export const SceneReference = z.object({
   name: z.string(),
   /** As written in the .blend, e.g. `//textures/wood.png`. */
   path: z.string(),
-  /** Absolute on the inspecting machine, or relative to the project root where it lies within. */
+  /**
+   * One file: relative to the project root where it lies within, else as PathRemap's `original` names it. In a trace: absolute on
+   * the tracing machine.
+   */
   resolved: z.string(),
   status: z.enum(['present', 'missing', 'outside']),
+  /** The linked .blend that holds the reference, like `resolved`; absent: the scene's own file. */
+  library: z.string().optional(),
+  /** `path` stands for several files, each of them an entry: numbered frames, UDIM tiles, all files of a folder. */
+  pattern: z.enum(['sequence', 'tiles', 'folder']).optional(),
 });
 export type SceneReference = z.infer<typeof SceneReference>;
 
 /** What makes a frame depend on the frames before it, e.g. unbaked cloth. */
 export const HistoryDependence = z.object({
-  kind: z.enum(['cloth', 'soft-body', 'rigid-body', 'fluid', 'dynamic-paint', 'particles', 'simulation-nodes']),
+  kind: z.enum([
+    'cloth',
+    'soft-body',
+    'rigid-body',
+    'fluid',
+    'dynamic-paint',
+    'particles',
+    'simulation-nodes',
+    'inverse-kinematics',
+  ]),
   object: z.string(),
   modifier: z.string(),
   /** Whether `--bake` can bake it, or only `--sequential` can render it. */
@@ -69,7 +85,7 @@ export type SceneInspection = z.infer<typeof SceneInspection>;
 
 /** What Blender says is in a .blend. Produced by an agent in the sandbox; nothing in it is believed beyond its shape. */
 export const InspectionReport = z.object({
-  /** Version that saved the file, e.g. `3.4.1`. */
+  /** Version that saved the file, as far as Blender writes it: `3.4`. */
   savedWith: z.string(),
   inspectedWith: z.string(),
   activeScene: z.string(),

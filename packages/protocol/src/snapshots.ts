@@ -29,7 +29,12 @@ export type SnapshotFile = z.infer<typeof SnapshotFile>;
 
 /** Where the scene's own path to a file differs from its place in the project (absolute, or outside the root). */
 export const PathRemap = z.object({
-  /** The path as Blender's `bpy.path.abspath` gives it on the creator's machine. */
+  /**
+   * The path as the .blend writes it, normalised: an absolute path as it stands (`/home/me/wood.png`, `C:/tex/wood.png`); a
+   * relative one (`//…`) as `//` and the place relative to the project root, taken from the folder that its .blend has in the
+   * snapshot (`//../../wood.png` in `scenes/a.blend` is `//../wood.png`), so that no folder of the creator's machine is needed.
+   * A UDIM token stays in it; of a sequence it is the one file that the .blend names.
+   */
   original: z.string(),
   /** Where the content stands in the snapshot, usually below `_external/`. */
   path: ProjectPath,
