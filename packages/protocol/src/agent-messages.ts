@@ -121,7 +121,7 @@ export const Report = z.discriminatedUnion('kind', [
     blenderSha256: Sha256,
     /** Whether the scene was loaded already. */
     warm: z.boolean(),
-    /** Ed25519 over `receiptBytes`, base64url (see SPEC.md). */
+    /** Ed25519 over `receiptText`, base64url (see SPEC.md). */
     signature: z.string(),
     log: z.string().max(65_536),
   }),
@@ -160,7 +160,7 @@ export const Report = z.discriminatedUnion('kind', [
 ]);
 export type Report = z.infer<typeof Report>;
 
-/** `sequence` counts from 1 within `outbox`, an id made with the agent's data folder: the same report sent twice is recorded once. */
+/** `sequence` counts from 1 for each worker: the same report sent twice is recorded once. */
 export const ReportMessage = z.object({ type: z.literal('report'), sequence: z.number().int().min(1), report: Report });
 
 /** Where a new frame starts: told at once, so that the page shows it; not kept on disk (a lost one is not missed). */

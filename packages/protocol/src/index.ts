@@ -5,6 +5,7 @@ export * from './failures.ts';
 export * from './ids.ts';
 export * from './inspections.ts';
 export * from './jobs.ts';
+export * from './receipts.ts';
 export * from './render-settings.ts';
 export * from './routes.ts';
 export * from './snapshots.ts';

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { FrameProgress } from './agent-messages.ts';
 import { AttemptId, FrameId, InspectionId, JobId, OutputId, Sha256, SnapshotId, WorkerId } from './ids.ts';
 import { RenderSettings, Timeouts } from './render-settings.ts';
-import { AttemptStatus, FrameStatus, JobStatus } from './statuses.ts';
+import { AttemptStatus, FrameStatus, JobStatus, WorkerStatus } from './statuses.ts';
 
 /** Most frames one job may have. */
 export const MAX_JOB_FRAMES = 100_000;
@@ -114,6 +114,12 @@ export const JobEvent = z.discriminatedUnion('type', [
     type: z.literal('inspection.changed'),
     inspectionId: InspectionId,
     status: z.enum(['enqueued', 'processing', 'succeeded', 'failed']),
+  }),
+  z.object({
+    type: z.literal('workers.changed'),
+    workers: z.array(
+      z.object({ workerId: WorkerId, name: z.string(), status: WorkerStatus, reason: z.string().nullable() }),
+    ),
   }),
   /** In memory only: no cursor, never replayed. */
   z.object({
