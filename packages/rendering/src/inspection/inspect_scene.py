@@ -23,7 +23,7 @@ def inspect(project_root):
         "inspectedWith": bpy.app.version_string.split(" ")[0],
         "activeScene": bpy.context.scene.name,
         "scenes": [_scene(scene) for scene in bpy.data.scenes if scene.library is None],
-        "references": _references(project_root),
+        "references": list_references(project_root),
         "scripts": _scripts()[:MAX_SCRIPTS],
     }
 
@@ -31,7 +31,8 @@ def inspect(project_root):
 # --- files ---
 
 
-def _references(project_root):
+def list_references(project_root):
+    """SceneReference entries of protocol for the open file. `outside` is as good as missing: only the project travels."""
     references = {}
     for file_path in file_paths():
         place = place_in_project(file_path.path, file_path.library, project_root)
@@ -95,13 +96,14 @@ def _scene(scene):
     render = scene.render
     image = render.image_settings
     objects = _objects(scene)
-    cameras = sorted({block.name for block in scene.objects if block.type == "CAMERA"})
+    marker_cameras = [marker.camera for marker in scene.timeline_markers if getattr(marker, "camera", None)]
+    cameras = [block for block in scene.objects if block.type == "CAMERA"] + marker_cameras
     denoiser = _denoiser(scene)
     return {
         "name": scene.name,
-        "cameras": cameras,
+        "cameras": sorted({camera.name for camera in cameras}),
         "camera": scene.camera.name if scene.camera else None,
-        "hasMarkerCamera": any(getattr(marker, "camera", None) for marker in scene.timeline_markers),
+        "hasMarkerCamera": len(marker_cameras) > 0,
         "frameStart": scene.frame_start,
         "frameEnd": scene.frame_end,
         "frameStep": scene.frame_step,
