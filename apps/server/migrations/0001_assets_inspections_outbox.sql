@@ -41,3 +41,11 @@ create table outbox (
 );
 
 create index outbox_created_at on outbox (created_at);
+
+-- Up to where old events were removed: a cursor before it cannot be resumed.
+create table outbox_horizon (
+  is_single boolean primary key default true check (is_single),
+  swept_tx xid8 not null,
+  swept_id bigint not null
+);
+insert into outbox_horizon (swept_tx, swept_id) values ('0', 0);

@@ -187,6 +187,27 @@ export const ROUTES = {
 
 export type RouteName = keyof typeof ROUTES;
 
+type Part<Name extends RouteName, Key extends 'params' | 'query' | 'body'> = (typeof ROUTES)[Name] extends {
+  [K in Key]: infer Schema extends z.ZodType;
+}
+  ? Schema
+  : never;
+type Parts<Name extends RouteName> = {
+  [Key in 'params' | 'query' | 'body' as Part<Name, Key> extends never ? never : Key]: Part<Name, Key>;
+};
+
+/** What a client sends to a route: `params`, `query` and `body`, those that it has. */
+export type RouteInput<Name extends RouteName> = { [Key in keyof Parts<Name>]: z.input<Parts<Name>[Key]> };
+/** The same as the server gets it: checked, with defaults filled in. */
+export type RouteRequest<Name extends RouteName> = { [Key in keyof Parts<Name>]: z.output<Parts<Name>[Key]> };
+/** What a client gets. */
+export type RouteReply<Name extends RouteName> = z.output<(typeof ROUTES)[Name]['reply']>;
+
+/** What a room of the server gives for each of its routes. The reply is checked on its way out. */
+export type RouteHandlers<Name extends RouteName = RouteName> = {
+  [N in Name]: (request: RouteRequest<N>) => Promise<z.input<(typeof ROUTES)[N]['reply']>>;
+};
+
 export const OutputParams = z.object({ outputId: OutputId });
 export const ErrorReply = z.object({
   error: z.object({

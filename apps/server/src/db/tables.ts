@@ -41,9 +41,16 @@ export interface OutboxTable {
   created_at: Generated<Date>;
 }
 
+export interface OutboxHorizonTable {
+  is_single: Generated<boolean>;
+  swept_tx: string;
+  swept_id: number;
+}
+
 /** All tables, for Kysely. */
 export interface Database {
   snapshots: SnapshotsTable;
   inspections: InspectionsTable;
   outbox: OutboxTable;
+  outbox_horizon: OutboxHorizonTable;
 }
