@@ -30,6 +30,8 @@ export const ERRORS = {
   usage: { status: 400, exitCode: 2 },
   'server-unreachable': { status: 503, exitCode: 1 },
   'setup-missing': { status: 500, exitCode: 1 },
+  'sandbox-unavailable': { status: 500, exitCode: 1 },
+  'output-refused': { status: 422, exitCode: 1 },
   'disk-full': { status: 507, exitCode: 1 },
   'job-failed': { status: 500, exitCode: 1 },
   'already-running': { status: 409, exitCode: 1 },
