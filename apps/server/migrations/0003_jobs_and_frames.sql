@@ -107,6 +107,7 @@ create table attempts (
 );
 
 create index attempts_of_frame on attempts (frame_id);
+create index attempts_failed on attempts (job_id, worker_id) where status in ('failed', 'refuted');
 create index attempts_of_lease on attempts (lease_id);
 -- Newest measured frame times of a job, and who failed in it.
 create index attempts_ended on attempts (job_id, ended_at desc) where ended_at is not null;
