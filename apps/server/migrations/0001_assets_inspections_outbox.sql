@@ -7,6 +7,13 @@ create table snapshots (
   created_at timestamptz not null default now()
 );
 
+-- Which chunks a snapshot opens to whoever holds a grant for it.
+create table snapshot_chunks (
+  snapshot_id text not null references snapshots,
+  sha256 bytea not null check (length(sha256) = 32),
+  primary key (snapshot_id, sha256)
+);
+
 -- What Blender says is in a .blend. One per snapshot and file; a failed one may be asked for again and is the same row.
 create table inspections (
   inspection_id text primary key,
@@ -15,6 +22,7 @@ create table inspections (
   owner_id text not null,
   status text not null default 'enqueued' check (status in ('enqueued', 'processing', 'succeeded', 'failed')),
   worker_id text,
+  attempts integer not null default 0,
   report jsonb,
   failure text,
   created_at timestamptz not null default now(),

@@ -14,14 +14,21 @@ export interface SnapshotsTable {
   created_at: Generated<Date>;
 }
 
+export interface SnapshotChunksTable {
+  snapshot_id: string;
+  sha256: Buffer;
+}
+
 export interface InspectionsTable {
   inspection_id: string;
   snapshot_id: string;
   file: string;
   owner_id: string;
-  status: 'enqueued' | 'processing' | 'succeeded' | 'failed';
+  status: Generated<'enqueued' | 'processing' | 'succeeded' | 'failed'>;
   /** The worker that looks into it; set while processing and afterwards. */
   worker_id: string | null;
+  /** Workers that took it since it was asked for. */
+  attempts: Generated<number>;
   /** Shape: protocol's InspectionReport. */
   report: unknown | null;
   failure: string | null;
@@ -50,6 +57,7 @@ export interface OutboxHorizonTable {
 /** All tables, for Kysely. */
 export interface Database {
   snapshots: SnapshotsTable;
+  snapshot_chunks: SnapshotChunksTable;
   inspections: InspectionsTable;
   outbox: OutboxTable;
   outbox_horizon: OutboxHorizonTable;

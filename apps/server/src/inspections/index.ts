@@ -1,0 +1,6 @@
+export { createInspection } from './create-inspection.ts';
+export { getInspection } from './get-inspection.ts';
+export { inspectionHandlers } from './inspection-handlers.ts';
+export { type InspectionOutcome, recordInspection } from './record-inspection.ts';
+export { returnInspections } from './return-inspections.ts';
+export { listWaitingInspections, takeInspections, type WaitingInspection } from './take-inspections.ts';
