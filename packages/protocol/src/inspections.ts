@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { InspectionId, SnapshotId } from './ids.ts';
-import { ProjectPath } from './snapshots.ts';
+import { PathRemap, ProjectPath } from './snapshots.ts';
 
-/** A file that the scene refers to: an image, a linked library, a font, a sound, a cache, a volume. */
+/** A file that the scene refers to: a linked library, an image, a font, an OSL script … */
 export const SceneReference = z.object({
-  kind: z.enum(['library', 'image', 'movie', 'font', 'sound', 'cache', 'volume', 'text']),
+  kind: z.enum(['library', 'image', 'movie', 'font', 'sound', 'cache', 'volume', 'light-profile', 'script']),
   /** The data-block that refers to it. */
   name: z.string(),
   /** As written in the .blend, e.g. `//textures/wood.png`. */
@@ -14,6 +14,7 @@ export const SceneReference = z.object({
    * the tracing machine.
    */
   resolved: z.string(),
+  /** `outside`: leads out of the project; in a trace: a file that no scene has a use for, and that is left where it is. */
   status: z.enum(['present', 'missing', 'outside']),
   /** The linked .blend that holds the reference, like `resolved`; absent: the scene's own file. */
   library: z.string().optional(),
@@ -21,6 +22,22 @@ export const SceneReference = z.object({
   pattern: z.enum(['sequence', 'tiles', 'folder']).optional(),
 });
 export type SceneReference = z.infer<typeof SceneReference>;
+
+/** A lone .blend and the files that it uses, laid out as a project. */
+export const ProjectPlan = z.object({
+  /** Folder on this machine; files outside of it travel below `_external/`. */
+  root: z.string(),
+  /** The .blend within the project. */
+  file: ProjectPath,
+  /** `source` is absolute on this machine. */
+  files: z.array(z.object({ path: ProjectPath, source: z.string() })),
+  remaps: z.array(PathRemap),
+});
+export type ProjectPlan = z.infer<typeof ProjectPlan>;
+
+/** What `agent trace FILE.blend --json` prints. Paths of the references are absolute on this machine. */
+export const TraceReport = z.object({ references: z.array(SceneReference), project: ProjectPlan });
+export type TraceReport = z.infer<typeof TraceReport>;
 
 /** What makes a frame depend on the frames before it, e.g. unbaked cloth. */
 export const HistoryDependence = z.object({

@@ -68,6 +68,7 @@ def _paint_depends(canvas):
 
 def _is_fluid_baked(domain):
     if domain.cache_type == "REPLAY" or not domain.has_cache_baked_data:
+        # Unbaked domains of the other cache types stand empty: listed, for nobody wants that picture.
         return False
     # Flags in the .blend outlive the folder that they speak of.
     if not os.path.isdir(bpy.path.abspath(domain.cache_directory, library=domain.id_data.library)):
@@ -81,8 +82,7 @@ def _is_fluid_baked(domain):
 def _simulation_depends(modifier):
     if not _has_simulation_zone(modifier.node_group, set()):
         return False
-    if any(len(bake.data_blocks) > 0 for bake in getattr(modifier, "bakes", ())):
-        return False
+    # A bake packed into the .blend (Blender 4.3 and later) cannot be seen from Python, and is listed as if it were none.
     return not any(_holds_files(modifier, owner, attribute) for owner, attribute in simulation_folders(modifier))
 
 

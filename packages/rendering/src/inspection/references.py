@@ -68,7 +68,7 @@ def _data_blocks():
             yield _path("cache", cache, layer.filepath, layer, "filepath")
     for camera in bpy.data.cameras:
         if getattr(camera, "custom_filepath", ""):
-            yield _path("text", camera, camera.custom_filepath, camera, "custom_filepath")
+            yield _path("script", camera, camera.custom_filepath, camera, "custom_filepath")
 
 
 def strips_of(scene):
@@ -167,7 +167,8 @@ def _nodes():
     for block, tree in node_trees():
         for node in tree.nodes:
             if node.bl_idname in {"ShaderNodeTexIES", "ShaderNodeScript"} and node.mode == "EXTERNAL" and node.filepath:
-                yield _path("text", block, node.filepath, node, "filepath", name=f"{block.name}: {node.name}")
+                kind = "script" if node.bl_idname == "ShaderNodeScript" else "light-profile"
+                yield _path(kind, block, node.filepath, node, "filepath", name=f"{block.name}: {node.name}")
             for socket in node.inputs:
                 if socket.bl_idname == "NodeSocketStringFilePath" and socket.default_value:
                     yield _path("cache", block, socket.default_value, socket, "default_value", name=f"{block.name}: {node.name}")

@@ -1,0 +1,2 @@
+export { planProject } from './plan-project.ts';
+export { traceScene } from './trace-scene.ts';
