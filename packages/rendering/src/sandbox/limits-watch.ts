@@ -86,7 +86,8 @@ export class LimitsWatch {
     const { memoryBytes, threads } = await this.#treeUsage();
     if (this.#memoryLimit !== null && memoryBytes > this.#memoryLimit) return 'memory';
     if (procfs && (await isMachineOutOfMemory())) return 'memory';
-    return threads >= limits.processes ? 'processes' : null;
+    // At the limit itself the kernel refuses and nobody would ever be seen above it.
+    return threads >= limits.processes - 1 ? 'processes' : null;
   }
 
   async #treeUsage(): Promise<TreeUsage> {

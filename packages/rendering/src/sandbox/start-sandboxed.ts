@@ -1,15 +1,18 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { mkdir, stat } from 'node:fs/promises';
 import { availableParallelism, constants } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { PictorError } from '@pictor/protocol';
 import { bubblewrapArguments, sandboxEnvironment } from './bubblewrap-arguments.ts';
 import { Cgroup } from './cgroup.ts';
 import { type CgroupHome, findCgroupHome } from './cgroup-home.ts';
+import { inheritedDescriptors, withNull } from './inherited-descriptors.ts';
 import {
   innerScript,
   outerScript,
+  READY_FD,
   STATUS_FD,
   type Stage,
   stagedMounts,
@@ -83,7 +86,8 @@ export async function startSandboxed(options: SandboxOptions, home?: CgroupHome 
     output = await open(hasWalls ? `${inner}/out` : outDir);
     const scratch = hasWalls && !cgroup ? [output, await open(`${inner}/tmp`), await open(`${inner}/dev/shm`)] : [];
     const procfs = hasWalls && !cgroup ? (await open(`${inner}/proc`)).path : null;
-    const watched = { pid: child.pid as number, procfs, cgroup, scratch, limits: options.limits };
+    const limits = { ...options.limits, processes: withOverhead(options).processes };
+    const watched = { pid: child.pid as number, procfs, cgroup, scratch, limits };
     watch = new LimitsWatch({ ...watched, output: hasWalls ? output : null }, killAll);
   } catch (error) {
     killAll();
@@ -152,11 +156,17 @@ async function spawnCommand(
   const stage = hasWalls && process.getuid?.() === 0 ? await prepareStage(options, jobDir) : null;
   const argv = hasWalls ? [...(await bubblewrapCommand(options, jobDir, stage)), ...command] : command;
   const script = outerScript(cgroup?.joinFiles ?? [], stage, process.pid);
-  const child = spawn('/bin/sh', ['-c', script, 'sh', ...argv], {
-    cwd: hasWalls ? '/' : jobDir,
-    env: hasWalls ? { PATH: TOOLS_PATH } : { ...sandboxEnvironment(options.workDir), PATH: TOOLS_PATH, ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe', hasWalls ? 'pipe' : 'ignore', 'pipe'],
-    detached: !hasWalls,
+  const child = withNull((nothing) => {
+    const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', 'pipe', hasWalls ? 'pipe' : 'ignore', 'pipe'];
+    for (const descriptor of inheritedDescriptors(READY_FD)) stdio[descriptor] = nothing;
+    return spawn('/bin/sh', ['-c', script, 'sh', ...argv], {
+      cwd: hasWalls ? '/' : jobDir,
+      env: hasWalls
+        ? { PATH: TOOLS_PATH }
+        : { ...sandboxEnvironment(options.workDir), PATH: TOOLS_PATH, ...options.env },
+      stdio: Array.from(stdio, (each) => each ?? 'ignore'),
+      detached: !hasWalls,
+    });
   });
   return { child, isGroup: !hasWalls };
 }
@@ -190,28 +200,22 @@ async function readyOrDead(
   stderr: Readable,
   exit: Promise<{ code: number | null; signal: string | null }>,
 ): Promise<number | null> {
-  let complaint = '';
-  const listen = (chunk: Buffer) => {
-    complaint = (complaint + chunk.toString()).slice(-COMPLAINT_BYTES);
-  };
-  stderr.on('data', listen);
-  const initPid = status && childPid(status);
   const timeout = AbortSignal.timeout(READY_WITHIN_MS);
   const late = new Promise<never>((_, reject) => {
     timeout.addEventListener('abort', () => reject(unavailable(`it was not ready within ${READY_WITHIN_MS / 1000} s`)));
   });
-  const isReady = await Promise.race([firstLine(ready), late]);
-  if (!isReady) {
-    const { code, signal } = await Promise.race([exit, late]);
-    throw unavailable(complaint.trim() || `it ended with ${signal ?? `exit code ${code}`} before it was ready`);
-  }
-  stderr.off('data', listen);
-  stderr.pause(); // The caller decides when it reads.
-  return initPid;
+  late.catch(() => undefined);
+  const initPid = status && childPid(status);
+  initPid?.catch(() => undefined);
+  if (await Promise.race([isSpoken(ready), late])) return initPid && (await Promise.race([initPid, late]));
+  const { code, signal } = await Promise.race([exit, late]);
+  // Read only now: a stream that has once been read from and paused would not start again for the caller.
+  const complaint = (await Promise.race([text(stderr), late])).slice(-COMPLAINT_BYTES).trim();
+  throw unavailable(complaint || `it ended with ${signal ?? `exit code ${code}`} before it was ready`);
 }
 
 /** Whether something was said before the end; only our own script runs before that. */
-function firstLine(ready: Readable): Promise<boolean> {
+function isSpoken(ready: Readable): Promise<boolean> {
   return new Promise((resolve) => {
     ready.once('data', () => resolve(true));
     ready.once('close', () => resolve(false));
