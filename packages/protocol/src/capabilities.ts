@@ -11,6 +11,8 @@ export const BlenderBuild = z.object({
   engines: z.array(Engine),
   /** Denoisers that denoised a test picture here. */
   denoisers: z.array(Denoiser),
+  /** Engines of `engines` that need a display here (Xvfb inside the sandbox). */
+  needsDisplay: z.array(Engine).optional(),
 });
 export type BlenderBuild = z.infer<typeof BlenderBuild>;
 
