@@ -35,6 +35,8 @@ export interface AgentOptions {
   emit: EmitEvent;
   /** The server will not have this agent: nothing works any more. */
   onRefused(refusal: Refused): void;
+  /** What this machine can do cannot be found out. */
+  onFailed(error: unknown): void;
 }
 
 /** The running agent: connected, rendering what is leased. */
@@ -274,10 +276,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     announce();
   }
 
-  const measuring = measure().catch((error) => {
-    log('error', 'What this machine can do could not be measured.', { error: errorText(error) });
-    emit({ event: 'failed', code: 'setup-missing', message: errorText(error) });
-  });
+  const measuring = measure().catch(options.onFailed);
 
   async function close(): Promise<void> {
     heartbeat.stop();

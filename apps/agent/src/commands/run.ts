@@ -1,11 +1,12 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { REFUSALS } from '@pictor/protocol';
+import { PictorError, REFUSALS } from '@pictor/protocol';
 import { emitOnStdout } from '../agent-events.ts';
 import type { RunConfig } from '../config.ts';
 import { loadIdentity } from '../identity/load-identity.ts';
 import { lockDataFolder } from '../identity/lock-data-folder.ts';
 import { readWorkerConfig } from '../identity/read-worker-config.ts';
+import { errorText } from '../log.ts';
 import { startAgent } from '../start-agent.ts';
 
 /** Runs the agent until it is told to end or the server refuses it. Returns the exit code of the process. */
@@ -62,6 +63,12 @@ async function runLocked(
       process.stderr.write(`${sentence}\n`);
       emitOnStdout({ event: 'refused', reason, message: sentence });
       tellEnd({ how: 'at-once', reason: sentence, exitCode: 2 });
+    },
+    onFailed(error) {
+      process.stderr.write(`${error instanceof Error ? error.stack : error}\n`);
+      const code = error instanceof PictorError ? error.code : 'internal';
+      emitOnStdout({ event: 'failed', code, message: errorText(error) });
+      tellEnd({ how: 'at-once', reason: errorText(error), exitCode: 1 });
     },
   });
 
