@@ -1,0 +1,73 @@
+import { PictorError } from '@pictor/protocol';
+import { type Connection, connect, type ServerOptions } from '../network/connect.ts';
+import { type EmbeddedNetwork, startEmbeddedNetwork } from '../network/embedded-network.ts';
+import type { Report } from '../terminal/cli-event.ts';
+
+/** Where a job is rendered: on a server that is up, or on a network of one's own. */
+export interface JobNetwork extends Connection {
+  embedded: EmbeddedNetwork | null;
+  /** Versions of the Blenders that its agents have; waits for the agents of an embedded network. */
+  blenderVersions: () => Promise<string[]>;
+  /** Stops what was started for the job. */
+  close: () => Promise<void>;
+}
+
+/**
+ * Opens the network for a job: the named server, else the one that is up here, else an embedded one.
+ *
+ * @throws PictorError where the server cannot be reached or nothing can be started
+ */
+export async function openNetwork(options: {
+  server: ServerOptions;
+  /** False: an embedded one in any case. */
+  mayUseServer: boolean;
+  agents: number;
+  blenders: string[];
+  report: Report;
+  signal: AbortSignal;
+}): Promise<JobNetwork> {
+  const { report } = options;
+  const connection = options.mayUseServer ? await connect(options.server) : null;
+  if (connection) {
+    report({ event: 'network', url: connection.url, embedded: false });
+    return {
+      ...connection,
+      embedded: null,
+      blenderVersions: () => listBlenderVersions(connection),
+      close: async () => {},
+    };
+  }
+  const embedded = await startEmbeddedNetwork({
+    agents: options.agents,
+    blenders: options.blenders,
+    signal: options.signal,
+    onEvent: (event) => {
+      if (event.event !== 'restarted') return;
+      report({ event: 'restarted', program: String(event.program), reason: String(event.reason) });
+    },
+  });
+  report({ event: 'network', url: embedded.url, embedded: true });
+  return {
+    url: embedded.url,
+    client: embedded.client,
+    embedded,
+    blenderVersions: async () => {
+      await embedded.waitForAgents(1);
+      return listBlenderVersions(embedded);
+    },
+    close: embedded.stop,
+  };
+}
+
+/** @throws PictorError `no-agent-for-job` where no agent is connected */
+async function listBlenderVersions(connection: Connection): Promise<string[]> {
+  const { workers } = await connection.client.listWorkers({});
+  const online = workers.filter((worker) => worker.status !== 'offline');
+  if (online.length === 0) {
+    throw new PictorError(
+      'no-agent-for-job',
+      `No agent is connected to ${connection.url}, so nothing can be rendered. Start one: "pictor worker create NAME", then "pictor agent --config worker-config.json".`,
+    );
+  }
+  return online.flatMap((worker) => worker.capabilities?.builds.map((build) => build.version) ?? []);
+}
