@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { realpath, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { PictorError, TraceReport } from '@pictor/protocol';
 import { childEnvironment, repositoryRoot } from '../config.ts';
@@ -18,16 +18,15 @@ export async function collectLoneFile(
   scene: string,
   options: { blenders: string[]; signal: AbortSignal },
 ): Promise<ProjectFiles> {
-  const path = await realpath(scene);
-  const traced = await trace(path, options);
+  const place = checkPath(basename(scene));
+  const traced = await trace(scene, options);
   if ('problem' in traced) {
-    const place = checkPath(basename(path));
-    const { size } = await stat(path);
+    const { size } = await stat(scene);
     return {
-      files: [{ path: place, absolutePath: path, sizeBytes: size }],
+      files: [{ path: place, absolutePath: scene, sizeBytes: size }],
       remaps: [],
       file: place,
-      warnings: [`only ${basename(path)} itself travels, the files it uses could not be listed: ${traced.problem}`],
+      warnings: [`only ${place} itself travels, the files it uses could not be listed: ${traced.problem}`],
     };
   }
   const { project, references } = traced.report;
