@@ -4,19 +4,34 @@ import { Sha256, SnapshotId } from './ids.ts';
 /** Every chunk but a file's last has this size. */
 export const CHUNK_BYTES = 16 * 1024 * 1024;
 
-/** A path inside a project: relative, `/` as separator, no `..`, no empty part, no control character. */
+/**
+ * A path inside a project: relative, `/` as separator, no `..`, no empty part, no control character, and no part longer than the
+ * 255 bytes that file systems take. Nor may it become a way out where it is percent-decoded or its look-alike characters
+ * (`．．`, `／`) are folded.
+ */
 export const ProjectPath = z
   .string()
   .min(1)
   .max(1024)
   .refine(
-    (path) =>
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-      !/[\u0000-\u001f\\]/.test(path) &&
-      !path.startsWith('/') &&
-      path.split('/').every((part) => part !== '' && part !== '.' && part !== '..'),
-    'expected a relative path without "..", "\\" or control characters',
+    (path) => path.isWellFormed() && !/[\p{Cc}\\]/u.test(path) && path.split('/').every(isPlainPart) && !leadsOut(path),
+    'expected a relative path without "..", "\\" or control characters, each part of at most 255 bytes',
   );
+
+function isPlainPart(part: string): boolean {
+  return part !== '' && part !== '.' && part !== '..' && new TextEncoder().encode(part).length <= 255;
+}
+
+/** Whether any reading of the path is absolute or climbs: twice percent-decoded, look-alikes folded, `\` as a separator. */
+function leadsOut(path: string): boolean {
+  let reading = path;
+  for (let decodings = 0; decodings < 3; decodings++) {
+    const folded = reading.normalize('NFKC').replaceAll('\\', '/');
+    if (folded.startsWith('/') || folded.split('/').includes('..')) return true;
+    reading = reading.replace(/%[0-9a-f]{2}/gi, (code) => String.fromCharCode(Number.parseInt(code.slice(1), 16)));
+  }
+  return false;
+}
 
 /** One file: the list of its chunks' hashes; `sha256` is SHA-256 over the concatenated hex hashes of that list. */
 export const SnapshotFile = z.object({
@@ -42,10 +57,28 @@ export const PathRemap = z.object({
 export type PathRemap = z.infer<typeof PathRemap>;
 
 export const SnapshotManifest = z.object({
-  files: z.array(SnapshotFile).min(1).max(200_000),
+  files: z
+    .array(SnapshotFile)
+    .min(1)
+    .max(200_000)
+    .refine(haveOnePlaceEach, 'expected every path once, and no file where another file needs a folder'),
   remaps: z.array(PathRemap).default([]),
 });
 export type SnapshotManifest = z.infer<typeof SnapshotManifest>;
+
+function haveOnePlaceEach(files: SnapshotFile[]): boolean {
+  const paths = new Set(files.map((file) => file.path));
+  if (paths.size < files.length) return false;
+  const folders = new Set<string>();
+  for (const path of paths) {
+    for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
+      const folder = path.slice(0, end);
+      if (folders.has(folder)) break;
+      folders.add(folder);
+    }
+  }
+  return !files.some((file) => folders.has(file.path));
+}
 
 export const Snapshot = SnapshotManifest.extend({
   snapshotId: SnapshotId,
