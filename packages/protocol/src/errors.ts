@@ -9,6 +9,7 @@ export const ERRORS = {
   'blend-truncated': { status: 422, exitCode: 2 },
   'blend-too-new': { status: 422, exitCode: 2 },
   'file-not-found': { status: 422, exitCode: 2 },
+  'file-changed': { status: 409, exitCode: 2 },
   'path-outside-project': { status: 422, exitCode: 2 },
   'path-invalid': { status: 422, exitCode: 2 },
   'missing-files': { status: 422, exitCode: 2 },
