@@ -56,8 +56,8 @@ create table frames (
 
 -- The order in which frames are leased.
 create index frames_enqueued on frames (job_id, failures, number) where status = 'enqueued';
--- Frames whose outputs wait to be looked at; few at any time.
-create index frames_verifying on frames (job_id) where status = 'verifying';
+-- Frames that are rendered and not yet settled; few at any time.
+create index frames_unsettled on frames (job_id) where status in ('verifying', 'succeeded', 'rerender-requested');
 
 create table leases (
   lease_id text primary key,

@@ -19,4 +19,6 @@ export { type ConnectedWorker, Presence } from './presence.ts';
 export { type CapableWorker, getWorker, listCapableWorkers, listWorkers, recordCapabilities } from './read-workers.ts';
 export { recordSequence } from './record-sequence.ts';
 export { drainWorker, resumeWorker, revokeWorker } from './steer-worker.ts';
+export { tellStopped } from './tell-stopped.ts';
+export { workerHandlers } from './worker-handlers.ts';
 export { WORKER_TRANSITIONS, workerStatusesBefore } from './worker-transitions.ts';

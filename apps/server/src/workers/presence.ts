@@ -2,14 +2,15 @@ import type {
   Capabilities,
   FrameProgress,
   Heartbeat,
+  JobId,
   RefusalReason,
   ServerMessage,
-  WorkerStatus,
+  WorkerId,
 } from '@pictor/protocol';
 
 /** A worker whose agent is connected to this process. In memory only: what must outlive the connection is in PostgreSQL. */
 export interface ConnectedWorker {
-  readonly workerId: string;
+  readonly workerId: WorkerId;
   readonly ownerId: string;
   readonly name: string;
   readonly hostname: string;
@@ -19,8 +20,6 @@ export interface ConnectedWorker {
   readonly instanceId: string;
   /** Null until the agent has said what it can do: it gets no work before. */
   capabilities: Capabilities | null;
-  /** Status last written to the database. */
-  status: WorkerStatus;
   /** Its owner wants it to take no more. */
   isDrained: boolean;
   /** The agent itself is stopping. */
@@ -31,6 +30,10 @@ export interface ConnectedWorker {
   telemetry: Heartbeat['telemetry'] | null;
   /** Leases that were pushed on this connection. */
   readonly pushedLeases: Set<string>;
+  /** Attempts in its hands, for telling their progress. */
+  readonly attempts: Map<string, { jobId: JobId; number: number }>;
+  /** Inspections in its hands. */
+  readonly inspecting: Set<string>;
   send(message: ServerMessage): void;
   /** Says why and closes. */
   refuse(reason: RefusalReason, message: string): void;
