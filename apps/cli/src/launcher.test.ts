@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { access, cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { access, cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -138,5 +138,15 @@ describe('pictor, the launcher', () => {
       expect(stderr).toContain('npm');
       expect(stderr).not.toContain('blender renders');
     }
+  });
+});
+
+describe('package-lock.json', () => {
+  it('names every optional package: npm ci refuses a clone where one is left out', async () => {
+    const lock = JSON.parse(await readFile(join(repositoryRoot, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, { optionalDependencies?: Record<string, string> }>;
+    };
+    const named = Object.values(lock.packages).flatMap((each) => Object.keys(each.optionalDependencies ?? {}));
+    expect(named.filter((name) => !lock.packages[`node_modules/${name}`])).toEqual([]);
   });
 });
