@@ -1,4 +1,5 @@
-import { type InspectionReport, PictorError, type SceneInspection } from '@pictor/protocol';
+import { ERRORS, type InspectionReport, PictorError, type SceneInspection } from '@pictor/protocol';
+import { z } from 'zod';
 import type { JobOrder } from '../render/render-options.ts';
 import { count } from '../terminal/format-quantities.ts';
 
@@ -36,17 +37,20 @@ export function missingFiles(report: InspectionReport): string[] {
   return [...new Set(absent.map((reference) => reference.path))].sort();
 }
 
-/** @throws PictorError `missing-files`, listing them by path */
-export function refuseMissingFiles(report: InspectionReport, name: string): void {
-  const missing = missingFiles(report);
-  if (missing.length === 0) return;
+/** A refusal of a job that names the .blend, and lists missing files one a line. */
+export function nameScene(error: unknown, name: string): unknown {
+  if (!(error instanceof PictorError) || ERRORS[error.code].exitCode !== 2) return error;
+  const missing =
+    error.code === 'missing-files' ? z.array(z.string()).safeParse(error.details.missing).data : undefined;
+  if (!missing)
+    return new PictorError(error.code, `${name}: ${error.message}`, { details: error.details, cause: error });
   const lines = missing.slice(0, 50).map((path) => `\n  ${path}`);
   const more = missing.length > lines.length ? `\n  … and ${missing.length - lines.length} more` : '';
-  throw new PictorError(
+  return new PictorError(
     'missing-files',
     `${name} uses ${count(missing.length, 'file')} that cannot be found:${lines.join('')}${more}\n` +
       'Put them in place, give the folder that holds everything with --project, or render without them with --allow-missing.',
-    { details: { missing } },
+    { details: error.details, cause: error },
   );
 }
 

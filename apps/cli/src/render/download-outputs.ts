@@ -36,7 +36,10 @@ export function createDownloader(options: {
 
   const fetchOne = async (output: Output) => {
     folder ??= prepareOut(options.out);
-    await retrying(signal, async () => (await folder)?.save(output, () => client.openOutput(output.outputId, signal)));
+    const saving = await folder;
+    await retrying(signal, () =>
+      saving.save(output, (path) => client.downloadOutput(output.outputId, path, { signal })),
+    );
     fetched.add(output.outputId);
     report({ event: 'downloaded', jobId, path: output.path, sizeBytes: output.sizeBytes });
   };

@@ -1,16 +1,13 @@
-import { createHash } from 'node:crypto';
-import { access, constants, mkdir, open, rename, rm, rmdir, stat } from 'node:fs/promises';
-import { basename, dirname, join, relative, resolve, sep } from 'node:path';
-import { CHUNK_BYTES, type Output, PictorError, ProjectPath } from '@pictor/protocol';
+import { access, constants, mkdir, open, rmdir, stat } from 'node:fs/promises';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { createContentHash } from '@pictor/api-client';
+import { type Output, PictorError, ProjectPath } from '@pictor/protocol';
 
 /** The folder that frames are saved in. */
 export interface OutFolder {
-  /**
-   * Saves an output under its path. The file appears when it is complete and right; one that is there already with the same
-   * content is left alone.
-   */
-  save(output: Output, content: () => Promise<AsyncIterable<Uint8Array>>): Promise<void>;
-  /** Removes half-made files, and folders that were made for nothing. */
+  /** Has an output fetched to its place in the folder, unless the same content is there already. */
+  save(output: Output, fetchTo: (path: string) => Promise<void>): Promise<void>;
+  /** Removes folders that were made for nothing. */
   dispose(): Promise<void>;
 }
 
@@ -45,7 +42,6 @@ function refused(out: string, why: string): PictorError {
 export async function prepareOut(out: string): Promise<OutFolder> {
   const root = resolve(out);
   const made: string[] = [];
-  const parts = new Set<string>();
 
   const makeFolder = async (path: string) => {
     const first = await mkdir(path, { recursive: true });
@@ -53,7 +49,7 @@ export async function prepareOut(out: string): Promise<OutFolder> {
   };
 
   return {
-    save: async (output, content) => {
+    save: async (output, fetchTo) => {
       // The server's word: a path that leaves the folder must not be followed.
       const path = ProjectPath.safeParse(output.path);
       const target = join(root, path.data ?? '');
@@ -65,26 +61,9 @@ export async function prepareOut(out: string): Promise<OutFolder> {
       }
       if (await isSame(target, output)) return;
       await makeFolder(dirname(target));
-      const part = join(dirname(target), `.${basename(target)}.${process.pid}.part`);
-      parts.add(part);
-      try {
-        await write(part, output, await content());
-        await rename(part, target);
-      } catch (error) {
-        await rm(part, { force: true });
-        if ((error as NodeJS.ErrnoException).code === 'ENOSPC') {
-          throw new PictorError(
-            'disk-full',
-            `The disk is full: ${target} could not be saved. Free some space and fetch the frames again.`,
-          );
-        }
-        throw error;
-      } finally {
-        parts.delete(part);
-      }
+      await fetchTo(target);
     },
     dispose: async () => {
-      for (const part of parts) await rm(part, { force: true });
       const deepestFirst = [...new Set(made)].sort((a, b) => b.length - a.length);
       for (const folder of deepestFirst) {
         // Only the empty ones go; what stands in a folder keeps it.
@@ -96,26 +75,6 @@ export async function prepareOut(out: string): Promise<OutFolder> {
   };
 }
 
-async function write(path: string, output: Output, content: AsyncIterable<Uint8Array>): Promise<void> {
-  const file = await open(path, 'w');
-  const hash = createContentHash();
-  try {
-    for await (const piece of content) {
-      hash.update(piece);
-      await file.write(piece);
-    }
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  if (hash.digest() !== output.sha256) {
-    throw new PictorError(
-      'chunk-mismatch',
-      `${output.path} arrived damaged. Fetch it again with "pictor job download".`,
-    );
-  }
-}
-
 async function isSame(path: string, output: Output): Promise<boolean> {
   const stats = await stat(path).catch(() => null);
   if (!stats?.isFile() || stats.size !== output.sizeBytes) return false;
@@ -123,31 +82,4 @@ async function isSame(path: string, output: Output): Promise<boolean> {
   const hash = createContentHash();
   for await (const piece of file.createReadStream()) hash.update(piece);
   return hash.digest() === output.sha256;
-}
-
-/** SHA-256 over the concatenated hex hashes of the 16 MiB chunks: the name of a file's content. */
-function createContentHash() {
-  const list = createHash('sha256');
-  let chunk = createHash('sha256');
-  let chunkBytes = 0;
-  const endChunk = () => {
-    list.update(chunk.digest('hex'));
-    chunk = createHash('sha256');
-    chunkBytes = 0;
-  };
-  return {
-    update: (piece: Uint8Array) => {
-      for (let at = 0; at < piece.length; ) {
-        const end = Math.min(piece.length, at + CHUNK_BYTES - chunkBytes);
-        chunk.update(piece.subarray(at, end));
-        chunkBytes += end - at;
-        at = end;
-        if (chunkBytes === CHUNK_BYTES) endChunk();
-      }
-    },
-    digest: () => {
-      if (chunkBytes > 0) endChunk();
-      return list.digest('hex');
-    },
-  };
 }

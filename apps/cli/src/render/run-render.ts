@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { assertReadableBy } from '@pictor/blend-file';
 import { type Job, PictorError } from '@pictor/protocol';
 import { inspectProject } from '../project/inspect-project.ts';
-import { inspectionWarnings, refuseMissingFiles } from '../project/judge-inspection.ts';
+import { inspectionWarnings, nameScene } from '../project/judge-inspection.ts';
 import { type Input, readInput } from '../project/read-input.ts';
 import { uploadProject } from '../project/upload-project.ts';
 import { createReporter, type Reporter } from '../terminal/create-reporter.ts';
@@ -79,20 +79,23 @@ async function prepareJob(options: ProjectRender): Promise<Job> {
   await versions;
   const inspected = await inspectProject({ client, snapshotId, file: input.project.file, signal });
   report({ event: 'inspection', ...inspected });
-  if (!order.settings.allowMissing) refuseMissingFiles(inspected.report, input.name);
   for (const message of inspectionWarnings(inspected.report, order)) report({ event: 'warning', message });
 
   const create = (settings: JobOrder['settings']) =>
-    client.createJob({
-      body: {
-        ...order,
-        name: input.name.slice(-200),
-        snapshotId,
-        inspectionId: inspected.inspectionId,
-        settings: { ...settings, file: input.project.file },
-        idempotencyKey: randomUUID(),
-      },
-    });
+    client
+      .createJob({
+        body: {
+          ...order,
+          name: input.name.slice(-200),
+          snapshotId,
+          inspectionId: inspected.inspectionId,
+          settings: { ...settings, file: input.project.file },
+          idempotencyKey: randomUUID(),
+        },
+      })
+      .catch((error) => {
+        throw nameScene(error, input.name);
+      });
   signal.throwIfAborted();
   const job = await create(order.settings).catch(async (error) => {
     if (!(error instanceof PictorError) || error.code !== 'denoiser-unavailable' || !options.mayAsk) throw error;
