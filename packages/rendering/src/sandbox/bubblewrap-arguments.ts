@@ -23,14 +23,14 @@ export const SHARED_MEMORY_BYTES = 256 * MEBIBYTE;
 /**
  * The arguments of bwrap, up to and including `--`.
  *
- * @param jobSource Where the job folder can be reached by the uid that runs bwrap.
- * @param mounts As in the options, with sources that this uid can reach.
+ * @param sources.job Where the job folder can be reached by the uid that runs bwrap.
+ * @param sources.mounts As in the options, with sources that this uid can reach.
+ * @param sources.output An output folder that has its limits already; null: bwrap makes one, which it can limit in bytes only.
  * @param statusFd Gets bwrap's JSON about the child.
  */
 export async function bubblewrapArguments(
   options: SandboxOptions,
-  jobSource: string,
-  mounts: Mount[],
+  sources: { job: string; mounts: Mount[]; output: string | null },
   statusFd: number,
 ): Promise<string[]> {
   const { limits, devices = [], env } = options;
@@ -43,9 +43,11 @@ export async function bubblewrapArguments(
     ...devices.flatMap((device) => ['--dev-bind', device, device]),
     ...['--perms', '1777', '--size', String(SHARED_MEMORY_BYTES), '--tmpfs', '/dev/shm'],
     ...['--perms', '1777', '--size', String(TEMPORARY_BYTES), '--tmpfs', '/tmp'],
-    ...['--ro-bind', jobSource, '/job'],
-    ...['--perms', '0700', '--size', String(limits.outputBytes), '--tmpfs', '/out'],
-    ...mounts.flatMap(({ source, target }) => ['--ro-bind', source, target]),
+    ...['--ro-bind', sources.job, '/job'],
+    ...(sources.output
+      ? ['--bind', sources.output, '/out']
+      : ['--perms', '0700', '--size', String(limits.outputBytes), '--tmpfs', '/out']),
+    ...sources.mounts.flatMap(({ source, target }) => ['--ro-bind', source, target]),
     // What bwrap builds the tree on is an unlimited tmpfs owned by the sandboxed user: nothing may be written there.
     ...['--remount-ro', '/dev', '--remount-ro', '/'],
     ...Object.entries({ ...sandboxEnvironment('/tmp'), ...env }).flatMap(([name, value]) => ['--setenv', name, value]),
@@ -65,5 +67,11 @@ async function systemMounts(): Promise<string[]> {
     if (stats?.isSymbolicLink()) args.push('--symlink', await readlink(folder), folder);
     else if (stats?.isDirectory()) args.push('--ro-bind', folder, folder);
   }
-  return [...args, ...SYSTEM_PIECES.flatMap((piece) => ['--ro-bind-try', piece, piece])];
+  return [
+    ...args,
+    ...SYSTEM_PIECES.flatMap((piece) => ['--ro-bind-try', piece, piece]),
+    '--symlink',
+    '/proc/self/mounts',
+    '/etc/mtab',
+  ];
 }

@@ -28,12 +28,15 @@ export interface Stage {
   folder: string;
   /** Each source appears as STAGED_AT/<index>, wherever it lies: folders above it may be closed to the slot's uid. */
   sources: { path: string; isFolder: boolean }[];
+  /** The output folder, a memory file system at STAGED_OUTPUT; only root can bound its files too. */
+  output: { bytes: number; files: number };
   id: number;
   /** Groups that own the device nodes that are let in. */
   groups: number[];
 }
 
 const STAGED_AT = '/tmp';
+export const STAGED_OUTPUT = `${STAGED_AT}/output`;
 
 /** The same mounts with sources that the slot's uid can reach. */
 export function stagedMounts(mounts: Mount[], firstIndex: number): Mount[] {
@@ -44,8 +47,10 @@ export function stagedPath(index: number): string {
   return `${STAGED_AT}/${index}`;
 }
 
-function stageScript({ folder, sources, id, groups }: Stage, agentPid: number): string {
-  const at = (index: number) => quote(`${folder}/${index}`);
+function stageScript({ folder, sources, output, id, groups }: Stage, agentPid: number): string {
+  const at = (name: number | string) => quote(`${folder}/${name}`);
+  // The folder itself is an inode, too.
+  const outputOptions = `size=${output.bytes},nr_inodes=${output.files + 1},mode=700,uid=${id},gid=${id},nodev,nosuid,noexec`;
   return [
     'set -e',
     `mount -t tmpfs -o mode=755,size=1m,nodev,nosuid tmpfs ${quote(folder)}`,
@@ -53,6 +58,7 @@ function stageScript({ folder, sources, id, groups }: Stage, agentPid: number): 
       ({ path, isFolder }, index) =>
         `${isFolder ? 'mkdir' : 'touch'} ${at(index)}; mount --bind ${quote(path)} ${at(index)}`,
     ),
+    `mkdir ${at('output')}; mount -t tmpfs -o ${outputOptions} tmpfs ${at('output')}`,
     `mount --rbind ${quote(folder)} ${STAGED_AT}`,
     `exec setpriv --reuid ${id} --regid ${id} ${groups.length > 0 ? `--groups ${groups.join(',')}` : '--clear-groups'} \\`,
     `  --inh-caps=-all --pdeathsig KILL /bin/sh -c ${quote(unlessOrphaned(agentPid))} sh "$@"`,

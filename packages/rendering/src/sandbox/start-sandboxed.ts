@@ -1,8 +1,9 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import type { Stats } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';
 import { availableParallelism, constants } from 'node:os';
 import { join } from 'node:path';
-import type { Duplex, Readable } from 'node:stream';
+import { type Duplex, PassThrough, type Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { PictorError } from '@pictor/protocol';
 import { bubblewrapArguments, sandboxEnvironment } from './bubblewrap-arguments.ts';
@@ -13,6 +14,7 @@ import {
   innerScript,
   outerScript,
   READY_FD,
+  STAGED_OUTPUT,
   STATUS_FD,
   type Stage,
   stagedMounts,
@@ -57,8 +59,10 @@ export async function startSandboxed(options: SandboxOptions, home?: CgroupHome 
   });
   const { child } = started;
   const stdio = child.stdio as unknown as [null, Readable, Readable, Duplex, Readable | null, Duplex];
-  const [, stdout, stderr, channel, status, ready] = stdio;
+  const [, , , channel, status, ready] = stdio;
   for (const stream of stdio) stream?.on('error', () => undefined); // Its end is told by `exited`, never by a stream.
+  // At the exit of a child Node throws away what nobody has read yet; what was said last is what matters most.
+  const [stdout, stderr] = [stdio[1].pipe(new PassThrough()), stdio[2].pipe(new PassThrough())];
   const exit = exitOf(child);
   const killAll = () => killEverything(child, started.isGroup);
 
@@ -172,19 +176,29 @@ async function spawnCommand(
 }
 
 async function bubblewrapCommand(options: SandboxOptions, jobDir: string, stage: Stage | null): Promise<string[]> {
-  const job = stage ? stagedPath(0) : jobDir;
-  const mounts = stage ? stagedMounts(options.mounts, 1) : options.mounts;
-  return [options.bwrapPath ?? 'bwrap', ...(await bubblewrapArguments(options, job, mounts, STATUS_FD))];
+  const sources = stage
+    ? { job: stagedPath(0), mounts: stagedMounts(options.mounts, 1), output: STAGED_OUTPUT }
+    : { job: jobDir, mounts: options.mounts, output: null };
+  return [options.bwrapPath ?? 'bwrap', ...(await bubblewrapArguments(options, sources, STATUS_FD))];
 }
 
 async function prepareStage(options: SandboxOptions, jobDir: string): Promise<Stage> {
   const folder = join(options.workDir, 'stage');
   await mkdir(folder, { recursive: true });
   const paths = [jobDir, ...options.mounts.map(({ source }) => source)];
-  const sources = await Promise.all(paths.map(async (path) => ({ path, isFolder: (await stat(path)).isDirectory() })));
-  const owners = await Promise.all((options.devices ?? []).map(async (device) => (await stat(device)).gid));
+  const sources = await Promise.all(
+    paths.map(async (path) => ({ path, isFolder: (await statLetIn(path)).isDirectory() })),
+  );
+  const owners = await Promise.all((options.devices ?? []).map(async (device) => (await statLetIn(device)).gid));
   const groups = [...new Set(owners)].filter((gid) => gid !== 0);
-  return { folder, sources, id: await slotIdentity(options.slot), groups };
+  const output = { bytes: options.limits.outputBytes, files: options.limits.outputFiles };
+  return { folder, sources, output, id: await slotIdentity(options.slot), groups };
+}
+
+async function statLetIn(path: string): Promise<Stats> {
+  return stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw unavailable(`${path} cannot be let in (${error.code})`, error);
+  });
 }
 
 /** What runs besides the command counts against the kernel's number too: bwrap, its init, the display and its threads. */
@@ -209,7 +223,6 @@ async function readyOrDead(
   initPid?.catch(() => undefined);
   if (await Promise.race([isSpoken(ready), late])) return initPid && (await Promise.race([initPid, late]));
   const { code, signal } = await Promise.race([exit, late]);
-  // Read only now: a stream that has once been read from and paused would not start again for the caller.
   const complaint = (await Promise.race([text(stderr), late])).slice(-COMPLAINT_BYTES).trim();
   throw unavailable(complaint || `it ended with ${signal ?? `exit code ${code}`} before it was ready`);
 }
