@@ -6,7 +6,7 @@ export { type FailureReport, failAttempt } from './fail-attempt.ts';
 export { ATTEMPT_TRANSITIONS, FRAME_TRANSITIONS } from './frame-transitions.ts';
 export { insertFrames } from './insert-frames.ts';
 export { acceptFrames, refuteFrame, succeedFrames } from './judge-frames.ts';
-export { type LeaseClaim, prolongLeases, renewLeases } from './keep-leases.ts';
+export { LEASE_SECONDS, type LeaseClaim, prolongLeases, renewLeases } from './keep-leases.ts';
 export { type LeasePlan, leaseFrames, mayTry, type RetryRules, type WrittenLease } from './lease-frames.ts';
 export { type DeliveredFrame, listDelivered } from './read-deliveries.ts';
 export {

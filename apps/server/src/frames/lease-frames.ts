@@ -4,6 +4,7 @@ import { sql } from 'kysely';
 import type { Tx } from '../db/index.ts';
 import { newId } from '../identity/index.ts';
 import { type ChangedFrame, publishFrames } from './frame-events.ts';
+import { LEASE_SECONDS } from './keep-leases.ts';
 
 /** What the scheduler wants to lease. */
 export interface LeasePlan {
@@ -45,12 +46,12 @@ interface Candidate {
 export async function leaseFrames(
   tx: Tx,
   plans: readonly LeasePlan[],
-  options: { rules: ReadonlyMap<string, RetryRules>; leaseSeconds: number; term: number },
+  options: { rules: ReadonlyMap<string, RetryRules>; term: number },
 ): Promise<WrittenLease[]> {
   const candidates = await lockCandidates(tx, plans, options.rules);
   const leases = assign(plans, candidates, options.rules);
   if (leases.length === 0) return [];
-  await publishFrames(tx, await writeLeases(tx, leases, options));
+  await publishFrames(tx, await writeLeases(tx, leases, options.term));
   return leases;
 }
 
@@ -120,11 +121,7 @@ export function mayTry(failedOn: readonly string[], workerId: string, eligibleWo
   return !failedOn.includes(workerId) || eligibleWorkers.every((other) => failedOn.includes(other));
 }
 
-async function writeLeases(
-  tx: Tx,
-  leases: readonly WrittenLease[],
-  { leaseSeconds, term }: { leaseSeconds: number; term: number },
-): Promise<ChangedFrame[]> {
+async function writeLeases(tx: Tx, leases: readonly WrittenLease[], term: number): Promise<ChangedFrame[]> {
   const rows = leases.flatMap((lease) => lease.frames.map((frame) => ({ leaseId: lease.leaseId, ...frame })));
   const heads = leases.map(({ frames, ...lease }) => ({ ...lease, framesLeft: frames.length }));
   const written = await sql<ChangedFrame>`
@@ -132,7 +129,7 @@ async function writeLeases(
       insert into leases
         (lease_id, token, job_id, worker_id, device_id, blender_sha256, play_from, frames_left, term, expires_at)
       select "leaseId", token, "jobId", "workerId", "deviceId", "blenderSha256", "playFrom", "framesLeft", ${term},
-        now() + make_interval(secs => ${leaseSeconds})
+        now() + make_interval(secs => ${LEASE_SECONDS})
       from jsonb_to_recordset(${JSON.stringify(heads)}::jsonb) as head
         ("leaseId" text, token text, "jobId" text, "workerId" text, "deviceId" text, "blenderSha256" text,
          "playFrom" integer, "framesLeft" integer)

@@ -35,12 +35,17 @@ export interface CapableWorker {
   capabilities: Capabilities;
 }
 
-/** Workers that ever said what they can do and whose key is not revoked, whether connected or not. */
-export async function listCapableWorkers(db: Db): Promise<CapableWorker[]> {
+/**
+ * Workers that ever said what they can do and whose key is not revoked: all of them, or with `seenWithinSeconds` those that are
+ * connected or were heard of so lately that they may come back.
+ */
+export async function listCapableWorkers(db: Db, seenWithinSeconds: number | null = null): Promise<CapableWorker[]> {
   const { rows } = await sql<CapableWorker>`
     select worker_id as "workerId", name, owner_id as "ownerId", status <> 'offline' as "isOnline", capabilities
     from workers
     where capabilities is not null and revoked_at is null
+      and (${seenWithinSeconds}::float8 is null or status <> 'offline'
+        or last_seen_at > now() - make_interval(secs => ${seenWithinSeconds}::float8))
     order by created_at, worker_id`.execute(db);
   return rows;
 }

@@ -1,0 +1,1 @@
+export { attachGateway, type Gateway, type GatewayDeps } from './attach-gateway.ts';
