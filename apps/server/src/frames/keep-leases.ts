@@ -16,11 +16,7 @@ export interface LeaseClaim {
  * Renews leases that live, many at once (SPEC.md L2). Returns those renewed with their snapshots; the others are not their holder's any
  * more: a renewal never revives a lease whose time is over.
  */
-export async function renewLeases(
-  db: Db,
-  claims: readonly LeaseClaim[],
-  leaseSeconds: number,
-): Promise<Map<string, SnapshotId>> {
+export async function renewLeases(db: Db, claims: readonly LeaseClaim[]): Promise<Map<string, SnapshotId>> {
   if (claims.length === 0) return new Map();
   const { rows } = await sql<{ leaseId: string; snapshotId: SnapshotId }>`
     update leases l

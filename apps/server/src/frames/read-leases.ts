@@ -58,7 +58,7 @@ export async function countEnqueued(db: Db, jobIds: readonly string[], limit: nu
     from unnest(${jobIds}::text[]) as job (job_id)
     cross join lateral (
       select count(*) as frames
-      from (select from frames f where f.job_id = job.job_id and f.status = 'enqueued' limit ${limit}) some
+      from (select from frames f where f.job_id = job.job_id and f.status = 'enqueued' limit ${limit}) counted
     ) queue`.execute(db);
   return new Map(rows.map(({ jobId, frames }) => [jobId, frames]));
 }
