@@ -1,7 +1,7 @@
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PictorError } from '@pictor/protocol';
+import { homeFolder } from './launch/config.ts';
 
 /** What every command of the agent knows about its surroundings. */
 export interface Surroundings {
@@ -55,7 +55,8 @@ export function readConfig(args: string[], env: NodeJS.ProcessEnv = process.env)
   if (values.help || command === undefined || command === 'help') {
     return { command: 'help' };
   }
-  const surroundings = readSurroundings(env);
+  const home = homeFolder(env);
+  const surroundings = { home, buildsFile: join(home, 'blender-builds.json') };
   const blenderPaths = (values.blender ?? []).map((path) => resolve(path));
   if (command === 'run') {
     if (!values.config) {
@@ -82,17 +83,6 @@ export function readConfig(args: string[], env: NodeJS.ProcessEnv = process.env)
     return { command, ...surroundings, blenderPaths };
   }
   throw new PictorError('usage', `There is no command "${command}": use run, trace or doctor.`);
-}
-
-/** Folder in which Node keeps compiled modules, so that a second start needs neither the compiler's time nor its memory. */
-export function compileCacheFolder(env: NodeJS.ProcessEnv = process.env): string {
-  return join(readSurroundings(env).home, 'compile-cache');
-}
-
-function readSurroundings(env: NodeJS.ProcessEnv): Surroundings {
-  const dataHome = env.XDG_DATA_HOME || join(env.HOME || homedir(), '.local', 'share');
-  const home = env.PICTOR_HOME || join(dataHome, 'pictor');
-  return { home, buildsFile: join(home, 'blender-builds.json') };
 }
 
 function parseCommandLine(args: string[]) {

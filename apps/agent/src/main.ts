@@ -1,38 +1,30 @@
 import { enableCompileCache, flushCompileCache } from 'node:module';
-import { compileCacheFolder } from './config.ts';
+import { compileCache } from './launch/config.ts';
 
-// Before anything large is loaded: what is compiled already takes neither the compiler's time nor its memory.
-enableCompileCache(compileCacheFolder());
+/*
+ * An agent waits for work most of its time, and what it takes of the machine is missing for renders. A Node that stripped and
+ * compiled TypeScript itself keeps 60 MB for that: so the program is loaded once to have it compiled on disk, and the process
+ * becomes a new Node (with the same id, streams and parent) that finds all of it there.
+ */
+const LEAN = '--max-semi-space-size=1';
+const args = process.argv.slice(2);
+const { folder, isActive, environment } = compileCache();
 
-process.exitCode = await main();
-// Timers and sockets that something left behind must not keep a finished agent alive.
-process.exit();
-
-async function main(): Promise<number> {
-  const { ERRORS, PictorError } = await import('@pictor/protocol');
-  const { readConfig, USAGE } = await import('./config.ts');
-  try {
-    const config = readConfig(process.argv.slice(2));
-    switch (config.command) {
-      case 'help':
-        process.stdout.write(USAGE);
-        return 0;
-      case 'run': {
-        const { run } = await import('./commands/run.ts');
-        flushCompileCache();
-        return await run(config);
-      }
-      case 'trace':
-        return await (await import('./commands/trace.ts')).trace(config);
-      case 'doctor':
-        return await (await import('./commands/doctor.ts')).doctor(config);
-    }
-  } catch (error) {
-    const isRefusal = error instanceof PictorError;
-    const code = isRefusal ? error.code : 'internal';
-    const message = error instanceof Error ? error.message : String(error);
-    process.stdout.write(`${JSON.stringify({ event: 'failed', code, message })}\n`);
-    process.stderr.write(`${isRefusal ? message : (error as Error).stack}\n`);
-    return isRefusal ? ERRORS[code].exitCode : 1;
+if (args[0] === 'run' && !process.execArgv.includes(LEAN)) {
+  if (!isActive) {
+    becomeNode([]);
   }
+  await import('./command-line.ts');
+  await import('./commands/run.ts');
+  flushCompileCache();
+  becomeNode([LEAN]);
+}
+enableCompileCache(folder);
+const { runCommandLine } = await import('./command-line.ts');
+await runCommandLine(args);
+
+/** Does not return where the system can replace a process. */
+function becomeNode(flags: string[]): void {
+  const quiet = '--disable-warning=ExperimentalWarning';
+  process.execve?.(process.execPath, [process.execPath, ...flags, quiet, import.meta.filename, ...args], environment);
 }

@@ -277,13 +277,13 @@ describe('an agent', () => {
     });
   });
 
-  test('takes little memory while it is idle', async () => {
+  test('takes less than 90 MB while it is idle', async () => {
     const { server, agent } = await setup();
     await waitUntil('it is idle', () => server.heartbeats().length > 2);
     const status = await readFile(`/proc/${agent.pid}/status`, 'utf8');
     const residentKibibytes = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]);
 
-    expect(residentKibibytes).toBeLessThan(120 * 1024);
+    expect(residentKibibytes).toBeLessThan(90 * 1024);
   });
 });
 
