@@ -8,11 +8,13 @@ import type { Config } from './config.ts';
 import { holdDataFolder } from './data-folder.ts';
 import { migrate, openDatabase, startEmbeddedPostgres } from './db/index.ts';
 import { findOutput } from './frames/index.ts';
+import { attachGateway } from './gateway/index.ts';
 import { buildApp } from './http/index.ts';
 import { createGrants, loadOperatorToken } from './identity/index.ts';
 import { inspectionHandlers } from './inspections/index.ts';
 import { jobHandlers } from './jobs/index.ts';
 import { createEventFeed } from './outbox/index.ts';
+import { startScheduler } from './scheduler/index.ts';
 import { Presence, workerHandlers } from './workers/index.ts';
 
 export interface RunningServer {
@@ -54,10 +56,12 @@ export async function startServer(config: Config, logger: FastifyBaseLogger): Pr
     stops.push(() => feed.close());
 
     const presence = new Presence();
-    let url = '';
-    const checks = startChecks({ db, store, presence, onSettled: () => {}, log });
+    const scheduler = startScheduler({ db, presence, grants, log });
+    stops.push(() => scheduler.close());
+    const checks = startChecks({ db, store, presence, onSettled: scheduler.wake, log });
     stops.push(() => checks.close());
-    const deps = { db, store, presence, ownerId: OWNER_ID, onChanged: () => {}, onEnqueued: () => {} };
+    let url = '';
+    const deps = { db, store, presence, ownerId: OWNER_ID, onChanged: scheduler.wake, onEnqueued: scheduler.wake };
     const app = buildApp({
       ...deps,
       ...{ grants, feed, operatorToken, logger },
@@ -71,6 +75,8 @@ export async function startServer(config: Config, logger: FastifyBaseLogger): Pr
       },
     });
     stops.push(() => closeApp(app));
+    const gateway = await attachGateway(app.server, { db, store, grants, presence, feed, scheduler, checks, log });
+    stops.push(() => gateway.close());
     url = await listen(app, config.listen);
     // Streams of events end before the door closes, or it would wait for them.
     stops.push(() => feed.close());
