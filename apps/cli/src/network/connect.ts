@@ -1,4 +1,4 @@
-import { createApiClient } from '@pictor/api-client';
+import { type ApiClient, createApiClient } from '@pictor/api-client';
 import { PictorError } from '@pictor/protocol';
 import { config } from '../config.ts';
 import { type FoundServer, findServers, probeServer } from './find-servers.ts';
@@ -10,7 +10,7 @@ export interface ServerOptions {
 
 export interface Connection {
   url: string;
-  client: ReturnType<typeof createApiClient>;
+  client: ApiClient;
 }
 
 /**

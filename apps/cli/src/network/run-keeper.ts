@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline';
-import { createApiClient } from '@pictor/api-client';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ApiClient, createApiClient } from '@pictor/api-client';
 import { PictorError } from '@pictor/protocol';
 import { z } from 'zod';
 import { config } from '../config.ts';
@@ -29,6 +30,9 @@ export type KeeperEvent =
 const emit = (event: KeeperEvent | { event: string }) => {
   process.stdout.write(`${JSON.stringify(event)}\n`);
 };
+/** So long the server may take to cancel what is left when the network stops. */
+const CANCEL_MS = 10_000;
+
 const log = (text: string) => process.stderr.write(`${new Date().toISOString()} ${text}\n`);
 
 /**
@@ -90,17 +94,24 @@ async function keepNetwork(
     });
     emit({ event: 'ready', url: network.url, token: network.token, folder });
     const how = await ending.promise;
-    if (how === 'stop') await cancelUnfinishedJobs(client);
+    if (how === 'stop') await cancelWithin(client, CANCEL_MS);
   } finally {
     await network.stop({ drain: false });
     log('stopped');
   }
 }
 
-async function finish(
-  client: ReturnType<typeof createApiClient>,
-  order: Extract<KeeperOrder, { do: 'finish' }>,
-): Promise<void> {
+/** A server that does not answer is stopped all the same: its jobs are canceled at its next start. */
+async function cancelWithin(client: ApiClient, milliseconds: number): Promise<void> {
+  const timer = new AbortController();
+  await Promise.race([
+    cancelUnfinishedJobs(client).catch((error) => log(`jobs were not canceled: ${error}`)),
+    sleep(milliseconds, undefined, { signal: timer.signal }).catch(() => {}),
+  ]);
+  timer.abort();
+}
+
+async function finish(client: ApiClient, order: Extract<KeeperOrder, { do: 'finish' }>): Promise<void> {
   const result = await followJob({
     client,
     jobId: order.jobId,

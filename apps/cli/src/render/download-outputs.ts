@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { createApiClient } from '@pictor/api-client';
+import type { ApiClient } from '@pictor/api-client';
 import { type Output, PictorError } from '@pictor/protocol';
 import type { Report } from '../terminal/cli-event.ts';
 import { type OutFolder, prepareOut } from './out-folder.ts';
@@ -20,7 +20,7 @@ const ATTEMPTS = 6;
 
 /** Fetches the files of a job into a folder as its frames get done. */
 export function createDownloader(options: {
-  client: ReturnType<typeof createApiClient>;
+  client: ApiClient;
   jobId: string;
   out: string;
   report: Report;

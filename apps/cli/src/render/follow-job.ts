@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { createApiClient } from '@pictor/api-client';
+import type { ApiClient } from '@pictor/api-client';
 import { type Job, type JobEvent, type JobStatus, PictorError } from '@pictor/protocol';
 import type { Report } from '../terminal/cli-event.ts';
 import { unlessAborted } from '../terminal/interruption.ts';
@@ -7,10 +7,8 @@ import { createDownloader } from './download-outputs.ts';
 import { hasEnded } from './has-ended.ts';
 import { createJobView } from './job-view.ts';
 
-type Client = ReturnType<typeof createApiClient>;
-
 export interface FollowOptions {
-  client: Client;
+  client: ApiClient;
   jobId: string;
   /** Folder for the frames, each fetched as soon as it is done; null: only watch. */
   out: string | null;
@@ -75,7 +73,7 @@ export async function followJob(options: FollowOptions): Promise<JobResult> {
 
 /** The job itself is asked for now and then: it holds what events do not, and shows the end even if an event of it was lost. */
 async function pollUntilEnded(
-  client: Client,
+  client: ApiClient,
   jobId: string,
   signal: AbortSignal,
   view: ReturnType<typeof createJobView>,
@@ -100,7 +98,7 @@ async function pollUntilEnded(
 
 /** Reads the job's stream until `signal`; a stream that breaks off is opened again. */
 async function readEvents(
-  client: Client,
+  client: ApiClient,
   jobId: string,
   signal: AbortSignal,
   onEvent: (event: JobEvent) => void,
