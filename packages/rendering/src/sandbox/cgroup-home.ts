@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
 
 /** Where this agent may make cgroups that bound memory and processes. */
@@ -84,11 +84,16 @@ function versionOne(mounts: CgroupMount[], own: Map<string, string>): CgroupHome
 async function versionTwo(mounts: CgroupMount[], own: Map<string, string>): Promise<CgroupHome[]> {
   const homes: CgroupHome[] = [];
   for (const mount of mounts.filter(({ version }) => version === 2)) {
-    for (const folder of candidates(mount, own.get(''))) {
+    for (const folder of candidates(mount, own.get('')).flatMap((each) => withParents(each, mount.folder))) {
       if (await delegatesControllers(folder)) homes.push({ version: 2, memoryFolder: folder, pidsFolder: folder });
     }
   }
   return homes;
+}
+
+/** A user's session manager lets its user make groups beside the one of a terminal, not in it. */
+function withParents(folder: string, last: string): string[] {
+  return folder === last ? [folder] : [folder, ...withParents(dirname(folder), last)];
 }
 
 /** Version 2 gives controllers only to children of a group that has no processes itself: the agent moves into a leaf. */

@@ -74,18 +74,9 @@ function unlessOrphaned(agentPid: number): string {
  * The script that runs inside: sets the limits of the process, starts the display, says `ready` on READY_FD, waits for a line
  * there, becomes the command.
  */
-export function innerScript(options: {
-  display: boolean;
-  fileBytes: number | null;
-  processes: number | null;
-  diesWithCommand: boolean;
-}): string {
-  const { display, fileBytes, processes, diesWithCommand } = options;
-  const limits = [
-    '--core=0:0',
-    ...(fileBytes === null ? [] : [`--fsize=${fileBytes}:${fileBytes}`]),
-    ...(processes === null ? [] : [`--nproc=${processes}:${processes}`]),
-  ];
+export function innerScript(options: { display: boolean; processes: number | null; diesWithCommand: boolean }): string {
+  const { display, processes, diesWithCommand } = options;
+  const limits = ['--core=0:0', ...(processes === null ? [] : [`--nproc=${processes}:${processes}`])];
   const xvfb = 'Xvfb -screen 0 1280x1024x24 -nolisten tcp -noreset -displayfd 6';
   const displayLines = [
     // With walls the sandbox ends with its command; without them the display must be told to.

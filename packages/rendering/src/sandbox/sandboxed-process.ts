@@ -24,7 +24,7 @@ export interface SandboxLimits {
   memoryBytes: number | null;
   /** Processes and threads together, as the kernel counts them: Blender alone wants about three per core. */
   processes: number;
-  /** All that may lie in /out at one time; a single file is never larger either. */
+  /** All that may lie in /out at one time. It lies in memory, and counts as such, until it is taken. */
   outputBytes: number;
   /** Files and folders that may lie in /out at one time. */
   outputFiles: number;

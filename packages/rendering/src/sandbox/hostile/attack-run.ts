@@ -85,7 +85,7 @@ export async function runAttack(
       const destination = join(workDir, `taken-${runs}-${Math.random()}`);
       return sandbox.takeOutput(name, destination).then(() => readFile(destination, 'utf8'), String);
     },
-    outputSize: async (name) => (await stat(join(workDir, 'out', name)).catch(() => null))?.size ?? 0,
+    outputSize: async (name) => (await stat(join(outDir, name)).catch(() => null))?.size ?? 0,
     async clear() {
       await sandbox.kill();
       await rm(workDir, { recursive: true, force: true });

@@ -205,7 +205,6 @@ export const ATTACKS: Attack[] = [
   {
     name: 'fills the disk with one file',
     code: `
-      signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
       with open(OUT + '/endless.exr', 'wb') as file:
           for number in range(24):
               file.write(b'x' * (4 << 20))

@@ -8,7 +8,7 @@ import type { Attack } from './attacks.ts';
 const MAKER = join(import.meta.dirname, 'make_hostile_scenes.py');
 
 const PREAMBLE = `
-import ctypes, json, os, signal, socket, subprocess, sys, time
+import ctypes, json, os, socket, subprocess, sys, time
 import bpy
 T = json.loads(os.environ['KNOWN_TO_THE_ATTACKER'])
 OUT = T['out']
