@@ -8,10 +8,11 @@ const EXTERNAL = '_external';
  * Makes a project of a lone .blend and the files that it uses: their common folder is the root, what lies outside of it goes below
  * `_external/` under its full path, so that files which name each other by relative paths go on to find each other.
  *
- * @param scene Absolute path of the .blend.
+ * @param file The .blend; absolute, or relative to the working directory.
  * @param references As `traceScene` gives them; only those that are present travel.
  */
-export function planProject(scene: string, references: SceneReference[]): ProjectPlan {
+export function planProject(file: string, references: SceneReference[]): ProjectPlan {
+  const scene = resolve(file);
   const present = references.filter(({ status }) => status === 'present');
   const root = commonRoot(scene, present);
   const placeOf = (path: string) => placeBelow(root, path) ?? `${EXTERNAL}/${slashed(path).replace(/^\/+|:/g, '')}`;
