@@ -19,7 +19,10 @@ const RECONNECT_SECONDS = 30;
  */
 export function openDatabase(connection: pg.ClientConfig, log: (message: string) => void): Db {
   const pool = new pg.Pool({ ...connection, max: CONNECTIONS, types: { getTypeParser } as pg.CustomTypesConfig });
-  pool.on('error', (error) => log(`a database connection was lost: ${error.message}`));
+  pool.on('error', (error) => {
+    // The pool says it has ended before its connections have: an embedded server that stops next is quicker than they are.
+    if (!pool.ending) log(`a database connection was lost: ${error.message}`);
+  });
   return new Kysely<Database>({
     dialect: new PostgresDialect({
       pool: { options: pool.options, connect: () => connect(pool), end: () => pool.end() },

@@ -34,19 +34,21 @@ export async function takeInspections(
   const only = 'inspectionId' in wanted ? wanted.inspectionId : null;
   const limit = 'limit' in wanted ? wanted.limit : 1;
   return withTransaction(db, async (tx) => {
+    // Materialized: as a subquery of `in` it may be run again for each row, and then takes more than `limit`.
     const { rows } = await sql<Parameters<typeof toWaiting>[0]>`
+      with chosen as materialized (
+        select inspection_id
+        from inspections
+        where status = 'enqueued' and (${only}::text is null or inspection_id = ${only})
+        order by created_at
+        limit ${limit}
+        for update skip locked
+      )
       update inspections
       set status = 'processing', worker_id = ${workerId}, started_at = now(), attempts = attempts + 1
-      where status = 'enqueued'
-        and inspection_id in (
-          select inspection_id
-          from inspections
-          where status = 'enqueued' and (${only}::text is null or inspection_id = ${only})
-          order by created_at
-          limit ${limit}
-          for update skip locked
-        )
-      returning inspection_id, snapshot_id, file, owner_id, attempts`.execute(tx);
+      from chosen
+      where inspections.inspection_id = chosen.inspection_id
+      returning inspections.inspection_id, snapshot_id, file, owner_id, attempts`.execute(tx);
     const taken = rows.map(toWaiting);
     await publish(
       tx,
