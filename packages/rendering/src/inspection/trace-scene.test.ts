@@ -10,7 +10,9 @@ import { inspectFiles, runBlender } from './testing/run-blender.ts';
 import { traceScene } from './trace-scene.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'pictor-trace-'));
-afterAll(() => rm(folder, { recursive: true, force: true }));
+// Nothing in common with the other folder but the root of the file system.
+const library = await mkdtemp('/var/tmp/pictor-library-');
+afterAll(() => Promise.all([folder, library].map((each) => rm(each, { recursive: true, force: true }))));
 
 const build: BlenderBuild = {
   path: execFileSync('which', ['blender'], { encoding: 'utf8' }).trim(),
@@ -27,24 +29,24 @@ describe('trace of a lone .blend', () => {
   let references: SceneReference[];
 
   beforeAll(async () => {
-    await runBlender('make_references.py', [creator]);
+    await runBlender('make_references.py', [creator, library]);
     // Private files are the creator's right; Blender runs as another user.
-    await chmod(join(creator, 'library/first.blend'), 0o600);
+    await chmod(join(library, 'first.blend'), 0o600);
     await chmod(creator, 0o700);
     sandbox = await probeSandbox();
     references = await traceScene(scene, build, sandbox, join(folder, 'work'));
   });
 
-  function at(place: string) {
-    return references.filter(({ resolved }) => resolved === join(creator, place));
+  function at(place: string, root = creator) {
+    return references.filter(({ resolved }) => resolved === join(root, place));
   }
 
   it('finds libraries of libraries and what they use, wherever they lie', () => {
-    expect(at('library/first.blend')).toMatchObject([{ kind: 'library', status: 'present' }]);
-    expect(at('library/first.blend')[0]?.path).toBe(join(creator, 'library/first.blend'));
-    expect(at('library/deep/nested.blend')).toMatchObject([{ kind: 'library', status: 'present' }]);
-    expect(at('library/deep/nested.png')).toMatchObject([
-      { path: '//nested.png', status: 'present', library: join(creator, 'library/deep/nested.blend') },
+    expect(at('first.blend', library)).toMatchObject([{ kind: 'library', status: 'present' }]);
+    expect(at('first.blend', library)[0]?.path).toBe(join(library, 'first.blend'));
+    expect(at('deep/nested.blend', library)).toMatchObject([{ kind: 'library', status: 'present' }]);
+    expect(at('deep/nested.png', library)).toMatchObject([
+      { path: '//nested.png', status: 'present', library: join(library, 'deep/nested.blend') },
     ]);
   });
 
@@ -85,8 +87,9 @@ describe('trace of a lone .blend', () => {
       await mkdir(dirname(join(snapshot, path)), { recursive: true });
       await cp(source, join(snapshot, path));
     }
-    const gone = `${creator}-gone`;
-    await rename(creator, gone);
+    const nested = join('_external', library, 'deep/nested.png');
+    expect(plan.files.map(({ path }) => path)).toContain(nested);
+    for (const each of [creator, library]) await rename(each, `${each}-gone`);
     try {
       const after = join(folder, 'after.png');
       const moved = { file: join(snapshot, plan.file), root: snapshot };
@@ -100,7 +103,7 @@ describe('trace of a lone .blend', () => {
       expect(pixels(after)).toBe(pixels(before));
       expect(pixels(after)).not.toBe(pixels(join(folder, 'unmapped.png')));
     } finally {
-      await rename(gone, creator);
+      for (const each of [creator, library]) await rename(`${each}-gone`, each);
     }
   });
 });

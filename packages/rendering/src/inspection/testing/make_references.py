@@ -1,6 +1,8 @@
-"""Makes a project whose scene refers to a file of every kind: blender -b --factory-startup --python make_references.py -- FOLDER
+"""Makes a project whose scene refers to a file of every kind.
 
-FOLDER/project/scenes/all.blend, and beside the project what it names outside of itself.
+    blender -b --factory-startup --python make_references.py -- FOLDER LIBRARY
+
+FOLDER/project/scenes/all.blend, beside the project what it names outside of itself, and in the folder LIBRARY what it links.
 """
 
 import os
@@ -10,7 +12,7 @@ import wave
 
 import bpy
 
-FOLDER = os.path.abspath(sys.argv[sys.argv.index("--") + 1])
+FOLDER, LIBRARY = sys.argv[sys.argv.index("--") + 1 :]
 PROJECT = os.path.join(FOLDER, "project")
 bpy.context.preferences.filepaths.save_version = 0
 
@@ -101,22 +103,22 @@ def empty_file():
 
 # --- libraries: `all.blend` links `first`, which links `nested` ---
 
-for place, colour in {
+for path, colour in {
     "project/tex/wood.png": (1, 0, 0, 1),
     "project/tex/tile.1001.png": (0, 1, 0, 1),
     "project/seq/frame_0001.png": (0, 0, 1, 1),
     "project/seq/frame_0002.png": (0, 0, 1, 1),
     "project/strip/a.png": (1, 1, 0, 1),
     "beside.png": (0, 1, 1, 1),
-    "library/tex/first.png": (1, 0, 1, 1),
-    "library/deep/nested.png": (1, 0.5, 0, 1),
+    os.path.join(LIBRARY, "tex/first.png"): (1, 0, 1, 1),
+    os.path.join(LIBRARY, "deep/nested.png"): (1, 0.5, 0, 1),
 }.items():
-    write_picture(os.path.join(FOLDER, place), colour)
+    write_picture(os.path.join(FOLDER, path), colour)
 write_sound(os.path.join(PROJECT, "sound.wav"))
 for place in ("project/smoke_0001.vdb", "project/smoke_0002.vdb", "project/points.mdd", "project/lamp.ies"):
     write_bytes(os.path.join(FOLDER, place))
 
-NESTED, FIRST = os.path.join(FOLDER, "library/deep/nested.blend"), os.path.join(FOLDER, "library/first.blend")
+NESTED, FIRST = os.path.join(LIBRARY, "deep/nested.blend"), os.path.join(LIBRARY, "first.blend")
 empty_file()
 collection_of("Nested", plane("Nested", glowing("Nested", image("nested", "//nested.png")), 0))
 save(NESTED)
