@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
@@ -12,7 +13,7 @@ export interface CgroupHome {
   pidsFolder: string;
 }
 
-const NAME = /^pictor-(\d+)-(\d+)-\d+$/;
+const NAME = /^pictor-(\d+)-(\d+)-[0-9a-f-]+$/;
 const LEAF_OF_AGENT = 'pictor-agent';
 
 /**
@@ -31,9 +32,9 @@ export async function findCgroupHome(): Promise<CgroupHome | null> {
   return null;
 }
 
-/** The first part of the names of this process's groups: tells later agents whether their owner still lives. */
-export async function groupPrefix(): Promise<string> {
-  return `pictor-${process.pid}-${await startTime(process.pid)}`;
+/** A name for a group, that tells later agents whether its owner still lives. */
+export async function newGroupName(): Promise<string> {
+  return `pictor-${process.pid}-${await startTime(process.pid)}-${randomUUID()}`;
 }
 
 interface CgroupMount {
@@ -116,7 +117,7 @@ async function delegatesControllers(folder: string): Promise<boolean> {
 }
 
 async function isUsable(home: CgroupHome): Promise<boolean> {
-  const name = `${await groupPrefix()}-0`;
+  const name = await newGroupName();
   const folders = [join(home.memoryFolder, name), join(home.pidsFolder, name)] as const;
   try {
     for (const folder of folders) await mkdir(folder, { recursive: true });

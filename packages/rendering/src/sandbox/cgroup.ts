@@ -1,10 +1,9 @@
 import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type CgroupHome, groupPrefix } from './cgroup-home.ts';
+import { type CgroupHome, newGroupName } from './cgroup-home.ts';
 
 const GONE_WITHIN_MS = 5_000;
-let groupsMade = 0;
 
 /** The cgroup (two of them with version 1) of one sandbox. */
 export class Cgroup {
@@ -19,8 +18,7 @@ export class Cgroup {
   }
 
   static async create(home: CgroupHome, limits: { memoryBytes: number | null; processes: number }): Promise<Cgroup> {
-    groupsMade += 1;
-    const name = `${await groupPrefix()}-${groupsMade}`;
+    const name = await newGroupName();
     const group = new Cgroup(home.version, join(home.memoryFolder, name), join(home.pidsFolder, name));
     try {
       for (const folder of group.#folders) await mkdir(folder);

@@ -147,6 +147,14 @@ describe('the walls', () => {
     else expect(uids).toEqual(Array(2).fill(String(process.getuid?.())));
   });
 
+  it('stand around several that start at one moment, each for itself', async () => {
+    const all = await Promise.all(
+      [11, 12, 13].map((slot) => start(`read -r x <&3; exit ${slot}`, { slot, workDir: join(workDir, String(slot)) })),
+    );
+    for (const sandbox of all) sandbox.channel.write('go\n');
+    expect((await Promise.all(all.map(({ exited }) => exited))).map(({ code }) => code)).toEqual([11, 12, 13]);
+  });
+
   it('stand without cgroups too', async () => {
     const script = ['import os, time', 'try:', '  while os.fork(): pass', 'finally:', '  time.sleep(60)'].join('\n');
     const sandbox = await start('', { command: 'python3', args: ['-c', script] }, null);

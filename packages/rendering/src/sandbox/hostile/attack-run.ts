@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { copyFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -39,7 +40,8 @@ export async function runAttack(
   limits: Partial<SandboxLimits> = {},
 ): Promise<AttackRun> {
   runs += 1;
-  const workDir = join(grounds.root, `run-${runs}`);
+  const slot = runs;
+  const workDir = join(grounds.root, `run-${slot}`);
   const jobDir = join(workDir, 'job');
   await mkdir(jobDir, { recursive: true });
   await writeFile(join(workDir, 'beside.txt'), grounds.secrets.beside);
@@ -58,7 +60,7 @@ export async function runAttack(
   const none = { memoryBytes: null, processes: 100_000, outputBytes: 1024 * MEBIBYTE, outputFiles: 1_000_000 };
   const sandbox = await startSandboxed(
     {
-      ...{ level: way.level, slot: 7, workDir, mounts: [], display: false },
+      ...{ level: way.level, slot, workDir, mounts: [], display: false },
       limits: hasWalls ? { ...normal, ...limits } : none,
       env: { KNOWN_TO_THE_ATTACKER: JSON.stringify(known) },
       command: 'blender',
@@ -82,7 +84,7 @@ export async function runAttack(
     hasSeen: (secret, after = '') => said.includes(after + grounds.secrets[secret]),
     async openOutput(name) {
       if (!hasWalls) return openCarelessly(join(workDir, 'out', name), name);
-      const destination = join(workDir, `taken-${runs}-${Math.random()}`);
+      const destination = join(workDir, `taken-${randomUUID()}`);
       return sandbox.takeOutput(name, destination).then(() => readFile(destination, 'utf8'), String);
     },
     outputSize: async (name) => (await stat(join(outDir, name)).catch(() => null))?.size ?? 0,
