@@ -1,6 +1,6 @@
 """Says what is in the open .blend, as protocol's InspectionReport. Changes nothing.
 
-Written for Blender 2.83 to 5.x: what one of them lacks is read with a default, at the line that needs it.
+Written for Blender 2.93 to 5.x: what one of them lacks is read with a default, at the line that needs it.
 """
 
 import bpy
@@ -13,13 +13,14 @@ MOVIE_FORMATS = {"FFMPEG", "AVI_JPEG", "AVI_RAW", "FRAMESERVER"}
 CYCLES_DENOISERS = {1: "NLM", 2: "OPTIX", 4: "OPENIMAGEDENOISE"}
 WORKBENCH_SAMPLES = {"OFF": 1, "FXAA": 1}
 MAX_SCRIPTS = 1000
+MAX_PRESENT = 50_000
 
 
 def inspect(project_root):
     """The report for the open file, whose project stands at `project_root`."""
     return {
         # Blender writes major and minor version only.
-        "savedWith": ".".join(str(part) for part in getattr(bpy.data, "version", bpy.app.version)[:2]),
+        "savedWith": ".".join(str(part) for part in bpy.data.version[:2]),
         "inspectedWith": bpy.app.version_string.split(" ")[0],
         "activeScene": bpy.context.scene.name,
         "scenes": [_scene(scene) for scene in bpy.data.scenes if scene.library is None],
@@ -53,6 +54,8 @@ def list_references(project_root):
                 entry["library"] = place_in_project(holder, None, project_root) or holder
             if file_path.pattern is not None:
                 entry["pattern"] = file_path.pattern
+            if exists and len(references) >= MAX_PRESENT:
+                continue
             # Ten objects may share one texture; the first that names a file speaks for it.
             references.setdefault((file_path.kind, file_path.path, resolved, entry.get("library")), entry)
     return list(references.values())
@@ -192,18 +195,13 @@ def _layer_denoises(layer):
 def _denoiser(scene):
     """The denoiser that a render of the scene asks for: Cycles' own, else the compositor's, else None."""
     cycles = _cycles(scene)
-    if scene.render.engine == "CYCLES" and cycles and _cycles_denoises(scene):
+    layers_denoise = any(layer.use and _layer_denoises(layer) for layer in scene.view_layers)
+    if scene.render.engine == "CYCLES" and cycles and cycles.use_denoising and layers_denoise:
         chosen = getattr(cycles, "denoiser", "")
         return chosen or CYCLES_DENOISERS.get(cycles.get("denoiser"), "OPENIMAGEDENOISE")
     if any(node.type == "DENOISE" for node in _compositor_nodes(scene)):
         return "OPENIMAGEDENOISE"
     return None
-
-
-def _cycles_denoises(scene):
-    layers = any(layer.use and _layer_denoises(layer) for layer in scene.view_layers)
-    # Before Blender 2.90 only view layers had the setting.
-    return layers and getattr(scene.cycles, "use_denoising", True)
 
 
 def _compositor(scene):

@@ -58,7 +58,7 @@ def _data_blocks():
     for sound in bpy.data.sounds:
         if sound.filepath and not sound.packed_file:
             yield _path("sound", sound, sound.filepath, sound, "filepath")
-    for volume in getattr(bpy.data, "volumes", ()):
+    for volume in bpy.data.volumes:
         if volume.filepath and not volume.packed_file:
             yield _path("volume", volume, volume.filepath, volume, "filepath", "sequence" if volume.is_sequence else None)
     for cache in bpy.data.cache_files:
