@@ -14,6 +14,9 @@ const Environment = z.object({
     .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, 'expected host:port, e.g. 127.0.0.1:7878 (port 0 takes a free one)')
     .refine((listen) => portOf(listen) <= 65_535, 'expected a port up to 65535')
     .default(DEFAULT_LISTEN),
+  PICTOR_PUBLIC_URL: z
+    .url({ protocol: /^https?$/, error: 'expected the address that agents reach, e.g. https://pictor.example.org' })
+    .optional(),
   DATABASE_URL: z
     .string()
     .regex(/^postgres(ql)?:\/\//, 'expected postgres://…, or nothing for the embedded server')
@@ -31,6 +34,8 @@ export interface Config {
   home: string;
   dataDir: string;
   listen: { host: string; port: number };
+  /** What agents and people on other machines connect to; null: the address it listens on. */
+  publicUrl: string | null;
   /** Null: the embedded server. */
   databaseUrl: string | null;
   storeDir: string;
@@ -57,6 +62,7 @@ export function readConfig(environment: Record<string, string | undefined> = pro
     home,
     dataDir,
     listen: { host: hostOf(values.PICTOR_LISTEN), port: portOf(values.PICTOR_LISTEN) },
+    publicUrl: values.PICTOR_PUBLIC_URL ?? null,
     databaseUrl: values.DATABASE_URL ?? null,
     storeDir: values.OBJECT_STORE_URL ? new URL(values.OBJECT_STORE_URL).pathname : path.join(dataDir, 'store'),
     exitWithParent: values.PICTOR_EXIT_WITH_PARENT === '1',

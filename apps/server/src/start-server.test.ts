@@ -7,7 +7,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startServer } from './start-server.ts';
-import { TEMPLATE_HOME } from './testing/test-database.ts';
+import { startTestDatabase, TEMPLATE_HOME } from './testing/test-database.ts';
 
 interface Started {
   process: ChildProcess;
@@ -85,6 +85,29 @@ describe(startServer.name, () => {
     await first.exited;
     await writeFile(path.join(dataDir, 'server.lock'), `${process.pid} 1`);
     expect((await start({ PICTOR_DATA_DIR: dataDir })).event.event).toBe('ready');
+  });
+
+  it('uses the database that DATABASE_URL names, and starts none of its own', async () => {
+    const database = await startTestDatabase({ isMigrated: false });
+    const { host, user, password } = database.connection;
+    const dataDir = path.join(directory, 'external');
+    const server = await start({
+      PICTOR_DATA_DIR: dataDir,
+      DATABASE_URL: `postgres://${user}:${password}@/postgres?host=${encodeURIComponent(host ?? '')}`,
+      PICTOR_PUBLIC_URL: 'https://pictor.example.org',
+    });
+    expect(server.event.event).toBe('ready');
+    expect(existsSync(path.join(dataDir, 'postgres'))).toBe(false);
+    const { url, token } = JSON.parse(await readFile(path.join(dataDir, 'server.json'), 'utf8'));
+    const created = await fetch(`${url}/v1/workers`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'far' }),
+    });
+    expect(await created.json()).toMatchObject({ server: 'https://pictor.example.org' });
+    server.process.kill('SIGTERM');
+    expect(await server.exited).toBe(0);
+    await database.stop();
   });
 
   it('stops where its standard input ends and it was told to exit with its parent', async () => {

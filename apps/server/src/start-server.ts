@@ -70,7 +70,7 @@ export async function startServer(config: Config, logger: FastifyBaseLogger): Pr
         health: async () => ({ status: 'ok', version: PICTOR_VERSION, workersOnline: presence.size }),
         ...assetHandlers(deps),
         ...inspectionHandlers(deps),
-        ...workerHandlers({ ...deps, serverUrl: () => url }),
+        ...workerHandlers({ ...deps, serverUrl: () => config.publicUrl ?? url }),
         ...jobHandlers(deps),
       },
     });

@@ -10,6 +10,8 @@ export type Db = Kysely<Database>;
 export type Tx = Transaction<Database>;
 
 const CONNECTIONS = 10;
+/** A process that hangs in a transaction holds back everybody's events and cleaning up. */
+const IDLE_IN_TRANSACTION_MS = 60_000;
 /** How long a query waits for a database that is away: PostgreSQL needs about a second to recover from kill -9. */
 const RECONNECT_SECONDS = 30;
 
@@ -18,7 +20,12 @@ const RECONNECT_SECONDS = 30;
  * that was under way throws `database-unavailable`, whether it was carried out or not. Close it with `db.destroy()`.
  */
 export function openDatabase(connection: pg.ClientConfig, log: (message: string) => void): Db {
-  const pool = new pg.Pool({ ...connection, max: CONNECTIONS, types: { getTypeParser } as pg.CustomTypesConfig });
+  const pool = new pg.Pool({
+    ...connection,
+    max: CONNECTIONS,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+    types: { getTypeParser } as pg.CustomTypesConfig,
+  });
   pool.on('error', (error) => {
     // The pool says it has ended before its connections have: an embedded server that stops next is quicker than they are.
     if (!pool.ending) log(`a database connection was lost: ${error.message}`);
