@@ -34,12 +34,13 @@ export class LimitsWatch {
   readonly #stopped = new AbortController();
   #memoryLimit: number | null;
   #exceeded: Limit = null;
+  readonly #running: Promise<void>;
 
   constructor(watched: Watched, onExceeded: () => void) {
     this.#watched = watched;
     this.#memoryLimit = watched.limits.memoryBytes;
     this.#onExceeded = onExceeded;
-    void this.#run();
+    this.#running = this.#run();
   }
 
   async memoryBytes(): Promise<number> {
@@ -55,6 +56,8 @@ export class LimitsWatch {
   /** Ends the watch and says which limit was reached, now or before; to be called while the cgroup is still there. */
   async stop(): Promise<Limit> {
     this.#stopped.abort();
+    // The look under way needs the folders that are closed next.
+    await this.#running;
     this.#exceeded ??= await this.#reachedForGood();
     return this.#exceeded;
   }
