@@ -40,7 +40,8 @@ export class LimitsWatch {
     this.#watched = watched;
     this.#memoryLimit = watched.limits.memoryBytes;
     this.#onExceeded = onExceeded;
-    this.#running = this.#run();
+    // A sandbox whose limits cannot be looked at is ended; where it has ended by itself, that is why.
+    this.#running = this.#run().catch(() => this.#onExceeded());
   }
 
   async memoryBytes(): Promise<number> {
