@@ -30,15 +30,16 @@ export async function startTestDatabase(options: { isMigrated?: boolean } = {}):
     log,
   });
   const db = openDatabase(postgres.connection, log);
-  if (options.isMigrated ?? true) await migrate(db);
-  return {
-    db,
-    connection: postgres.connection,
-    postgres,
-    async stop() {
-      await db.destroy();
-      await postgres.stop();
-      await rm(directory, { recursive: true, force: true });
-    },
+  const stop = async () => {
+    await db.destroy();
+    await postgres.stop();
+    await rm(directory, { recursive: true, force: true });
   };
+  try {
+    if (options.isMigrated ?? true) await migrate(db);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { db, connection: postgres.connection, postgres, stop };
 }
