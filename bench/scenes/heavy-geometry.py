@@ -12,7 +12,7 @@ import bpy
 from mathutils import Vector
 
 OUT = sys.argv[sys.argv.index("--") + 1]
-COLUMNS, ROWS = 7, 4
+COLUMNS, ROWS = 6, 4
 SUBDIVISIONS = 4
 FRAMES = 8
 
