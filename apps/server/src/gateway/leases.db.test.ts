@@ -1,4 +1,4 @@
-import type { Job, Lease, LeaseId } from '@pictor/protocol';
+import type { Lease, LeaseId } from '@pictor/protocol';
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { FakeAgent } from '../testing/fake-agent.ts';
@@ -17,10 +17,7 @@ beforeEach(async () => {
   network = await startTestNetwork(database);
 });
 afterEach(async () => {
-  const { jobs } = await network.handlers.listJobs({});
-  for (const { jobId, status } of jobs as Job[]) {
-    if (status === 'rendering' || status === 'paused') await network.handlers.cancelJob({ params: { jobId } });
-  }
+  await network.clear();
   await network.stop();
   expect(network.problems).toEqual([]);
 });

@@ -104,13 +104,11 @@ function checkTimeouts({ alertSeconds, analysisSeconds, stopSeconds }: Request['
   throw invalid('The timeouts must grow: alert, then analysis, then stop.');
 }
 
-/** Sounds and texts change no pixel: scripts do not run, and a film's sound is not made here. */
-const NEEDLESS = ['sound', 'text'];
-
 function checkReferences(report: InspectionReport): void {
-  const lost = report.references.filter(({ kind, status }) => status !== 'present' && !NEEDLESS.includes(kind));
+  // A sound changes no pixel.
+  const lost = report.references.filter(({ kind, status }) => status !== 'present' && kind !== 'sound');
   if (lost.length === 0) return;
-  const paths = [...new Set(lost.map((reference) => reference.path))];
+  const paths = [...new Set(lost.map(({ path, pattern, resolved }) => (pattern === undefined ? path : resolved)))];
   const shown = paths.slice(0, 20).join(', ') + (paths.length > 20 ? ` and ${paths.length - 20} more` : '');
   throw new PictorError(
     'missing-files',
