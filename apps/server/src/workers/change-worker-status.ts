@@ -13,15 +13,22 @@ export interface WorkerStatusChange {
 
 const ARROWS = Object.entries(WORKER_TRANSITIONS).flatMap(([from, targets]) => targets.map((to) => ({ from, to })));
 
-/** Changes statuses along the arrows of the table; workers for which there is no arrow stay as they are. Returns who changed. */
+/**
+ * Changes statuses along the arrows of the table; workers for which there is no arrow stay as they are. The reason of a status may
+ * change without it. Returns who changed.
+ */
 export async function changeWorkerStatuses(tx: Tx, changes: readonly WorkerStatusChange[]): Promise<string[]> {
   if (changes.length === 0) return [];
   const { rows } = await sql<{ workerId: string; name: string; status: WorkerStatus; reason: string | null }>`
     update workers w
     set status = change.status, status_reason = change.reason
-    from jsonb_to_recordset(${JSON.stringify(changes)}::jsonb) as change ("workerId" text, status text, reason text),
-      jsonb_to_recordset(${JSON.stringify(ARROWS)}::jsonb) as arrow ("from" text, "to" text)
-    where w.worker_id = change."workerId" and arrow."from" = w.status and arrow."to" = change.status
+    from jsonb_to_recordset(${JSON.stringify(changes)}::jsonb) as change ("workerId" text, status text, reason text)
+    where w.worker_id = change."workerId"
+      and (
+        (w.status, change.status) in (
+          select "from", "to" from jsonb_to_recordset(${JSON.stringify(ARROWS)}::jsonb) as arrow ("from" text, "to" text))
+        or (w.status = change.status and w.status_reason is distinct from change.reason)
+      )
     returning w.worker_id as "workerId", w.name, w.status, w.status_reason as reason`.execute(tx);
   if (rows.length > 0) await publish(tx, { type: 'workers.changed', workers: rows as never });
   return rows.map((row) => row.workerId);
