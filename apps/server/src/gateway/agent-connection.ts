@@ -56,7 +56,7 @@ export class AgentConnection {
   #handling: Promise<void> = Promise.resolve();
   #waiting = 0;
   #lastHeardAt = performance.now();
-  #isResumed = false;
+  #heartbeats = 0;
   readonly #handshakeTimer: NodeJS.Timeout;
 
   constructor(deps: ConnectionDeps, socket: WebSocket) {
@@ -296,11 +296,12 @@ export class AgentConnection {
       }),
       lost: heartbeat.leases.flatMap(({ leaseId }) => (renewed.has(leaseId) ? [] : [leaseId])),
     });
-    if (this.#isResumed) return;
-    this.#isResumed = true;
-    // After the reports that came before: a lease whose frames they end is not sent again.
+    this.#heartbeats += 1;
+    if (this.#heartbeats > 2) return;
+    // After the reports that came before: a lease whose frames they end is not sent again. An agent that was started anew first gives
+    // back what it held, so its second heartbeat tells what it does not know of.
     await this.#handling;
-    await scheduler.resume(worker, named);
+    await scheduler.resume(worker, this.#heartbeats === 1 ? null : named);
   }
 
   async #start(worker: ConnectedWorker, attemptId: AttemptId): Promise<void> {
@@ -315,6 +316,8 @@ export class AgentConnection {
     const { outcome, message, stopped } = await recordReport(this.#deps, worker, sequence, report);
     this.#send({ type: 'report-ack', sequence, outcome, message });
     tellStopped(this.#deps.presence, stopped, 'the worker has left this job');
+    // Whoever gives back what it was just sent wants no more, until it says what it wants with its next heartbeat.
+    if (report.kind === 'lease-released' && worker.pushedLeases.has(report.leaseId)) worker.isDraining = true;
     if ('inspectionId' in report) worker.inspecting.delete(report.inspectionId);
     if (report.kind === 'frame-delivered' || report.kind === 'frame-failed') {
       const attempt = worker.attempts.get(report.attemptId);

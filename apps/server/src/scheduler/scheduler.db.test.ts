@@ -183,6 +183,7 @@ describe('two schedulers', () => {
 
 async function deliverNext(agent: FakeAgent, seen: number[]): Promise<void> {
   await agent.heartbeat([]);
+  await agent.heartbeat([]);
   const lease: Lease = await agent.lease();
   for (const frame of lease.frames) {
     if ((await agent.deliver(lease, frame)).outcome === 'recorded') seen.push(frame.number);

@@ -28,10 +28,10 @@ export interface Scheduler {
   /** There may be something to do: a job, a report, a worker that came or left. */
   wake(): void;
   /**
-   * Makes known again what a worker holds that came back, and sends it the leases that it did not name: it was started anew, or the
-   * server ended between writing and sending them.
+   * Makes known again what a worker holds that came back. With `namedLeases`, those that it named, it is sent the others: it was started
+   * anew, or the server ended between writing and sending them.
    */
-  resume(worker: ConnectedWorker, namedLeases: ReadonlySet<string>): Promise<void>;
+  resume(worker: ConnectedWorker, namedLeases: ReadonlySet<string> | null): Promise<void>;
   /** Ends when what is under way is done; the role is given up. */
   close(): Promise<void>;
 }
@@ -127,12 +127,13 @@ class Passes {
     if (this.#term) await dispatchInspections({ ...this.#deps, manifests: this.#manifests }, leased);
   }
 
-  async resume(worker: ConnectedWorker, namedLeases: ReadonlySet<string>): Promise<void> {
+  async resume(worker: ConnectedWorker, namedLeases: ReadonlySet<string> | null): Promise<void> {
     const { db } = this.#deps;
     const leases = await listLeasesOfWorker(db, worker.workerId);
     for (const { jobId, frames } of leases) {
       for (const { attemptId, number } of frames) worker.attempts.set(attemptId, { jobId, number });
     }
+    if (namedLeases === null) return;
     const unknown = leases.filter(({ leaseId }) => !namedLeases.has(leaseId) && !worker.pushedLeases.has(leaseId));
     if (unknown.length === 0) return;
     const jobs = await listJobsForLeases(db, [...new Set(unknown.map((lease) => lease.jobId))]);
