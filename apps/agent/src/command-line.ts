@@ -3,6 +3,11 @@ import { readConfig, USAGE } from './config.ts';
 
 /** Does what the command line asks for and ends the process. What it refuses is told on both streams. */
 export async function runCommandLine(args: string[]): Promise<never> {
+  // Whoever read these may be gone before the agent is.
+  process.stdout.on('error', () => undefined);
+  process.stderr.on('error', () => undefined);
+  // What the sandbox's users shall read must not depend on who starts the agent; its data folder is closed as a whole.
+  process.umask(0o022);
   const exitCode = await tryCommand(args);
   // Timers and sockets that something left behind must not keep a finished agent alive.
   process.exit(exitCode);

@@ -1,15 +1,19 @@
-import { createPublicKey, verify } from 'node:crypto';
+import { execFile } from 'node:child_process';
+import { createPublicKey, randomBytes, verify } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { type Report, receiptText } from '@pictor/protocol';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type ExampleProject, makeExampleScenes } from '../../../examples/scenes.ts';
 import { announcedBuild, inspectionOf, leaseOf } from './testing/project-of.ts';
 import { descendantsOf, isRunning, startTestAgent } from './testing/start-test-agent.ts';
 import { temporaryFolder } from './testing/temporary-folder.ts';
 import { startTestServer, type TestServer } from './testing/test-server.ts';
 import { waitUntil } from './testing/wait-until.ts';
+
+const run = promisify(execFile);
 
 /** Far more than a test waits for: a frame that is in work until it is stopped. */
 const ENDLESS = { samples: 1_000_000, resolution: { percent: 1000 } };
@@ -105,6 +109,50 @@ describe('an agent', () => {
 
     const [failed] = await reported(server, 'frame-failed', 1);
     expect(failed).toMatchObject({ attemptId: lease.frames[0]?.attemptId, failure: 'scene-invalid' });
+  });
+
+  test('tells of a frame that takes too long, and ends it at its last timeout', async () => {
+    const { server } = await setup();
+    const timeouts = { alertSeconds: 0.2, analysisSeconds: 0.4, stopSeconds: 1 };
+    const lease = await leaseOf(server, cube, [1], { settings: ENDLESS, timeouts });
+    server.send({ type: 'lease', lease });
+
+    const [failed] = await reported(server, 'frame-failed', 1);
+    expect(failed).toMatchObject({ attemptId: lease.frames[0]?.attemptId, failure: 'timed-out' });
+    const alerts = await reported(server, 'frame-alert', 2);
+    expect(alerts.map(({ level }) => level)).toEqual(['alert', 'analysis']);
+  });
+
+  test('reports a file that is no .blend, and goes on', async () => {
+    const { server } = await setup();
+    const task = await inspectionOf(server, cube);
+    const files = [server.addFile('cube.blend', Buffer.from('BLENDER-v304 cut off'))];
+    server.send({ type: 'inspect', task: { ...task, manifest: { files, remaps: [] } } });
+    const [failed] = await reported(server, 'inspection-failed', 1);
+    expect(failed?.failure).toBe('scene-invalid');
+
+    server.send({ type: 'lease', lease: await leaseOf(server, cube, [1]) });
+    await reported(server, 'frame-delivered', 1);
+  });
+
+  test('says that its disk is full', async ({ skip }) => {
+    const folder = await temporaryFolder();
+    await mount(folder, 12).catch((error) => skip(`A small disk cannot be mounted here: ${error.message}`));
+    const server = await startTestServer();
+    const agent = await startTestAgent({ server: server.url, folder, home: shared });
+    await agent.event('connected');
+    const lease = await leaseOf(server, cube, [1, 2]);
+    const large = server.addFile('large.vdb', randomBytes(14 * 1024 ** 2));
+    lease.manifest.files.push(large);
+    server.send({ type: 'lease', lease });
+
+    const [failed] = await reported(server, 'frame-failed', 1);
+    expect(failed?.failure).toBe('disk-full');
+    await reported(server, 'lease-released', 1);
+    server.send({ type: 'lease', lease: await leaseOf(server, cube, [1]) });
+    await reported(server, 'frame-delivered', 1);
+    agent.child.kill('SIGTERM');
+    expect(await agent.exited).toBe(0);
   });
 
   test('says which file the server does not have', async () => {
@@ -286,6 +334,12 @@ describe('an agent', () => {
     expect(residentKibibytes).toBeLessThan(90 * 1024);
   });
 });
+
+/** A small disk at a folder, gone after the test. Needs root. */
+async function mount(folder: string, mebibytes: number): Promise<void> {
+  await run('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'tmpfs', folder]);
+  onTestFinished(async () => void (await run('umount', ['--lazy', folder])));
+}
 
 async function setup({ args = [] as string[] } = {}) {
   const folder = await temporaryFolder();

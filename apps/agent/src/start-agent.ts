@@ -1,11 +1,10 @@
 import { mkdir, rm } from 'node:fs/promises';
-import { totalmem } from 'node:os';
 import { join } from 'node:path';
-import type { Capabilities, Heartbeat, InspectTask, Lease, LeaseId, WorkerConfig } from '@pictor/protocol';
-import { createOutputDecoder, type OutputDecoder } from '@pictor/rendering';
+import type { Capabilities, Heartbeat, InspectTask, Lease, WorkerConfig } from '@pictor/protocol';
 import type { EmitEvent } from './agent-events.ts';
 import { openContentCache } from './cache/open-content-cache.ts';
-import { describeCapabilities, type Measured, measureMachine } from './capabilities/measure-capabilities.ts';
+import { describeCapabilities, type Measured } from './capabilities/measure-capabilities.ts';
+import { watchMachine } from './capabilities/watch-machine.ts';
 import type { RunConfig } from './config.ts';
 import { type HeartbeatKeeper, keepHeartbeat } from './connection/keep-heartbeat.ts';
 import { createTelemetry } from './connection/measure-telemetry.ts';
@@ -18,12 +17,9 @@ import {
 } from './connection/open-connection.ts';
 import { createChunkClient } from './content/chunk-client.ts';
 import type { Identity } from './identity/load-identity.ts';
-import { sandboxSlots } from './identity/sandbox-slots.ts';
 import { inspectScene } from './inspections/inspect-scene.ts';
-import { createDeviceBlender, type DeviceBlender } from './leases/device-blender.ts';
-import { createDeviceQueue, type DeviceQueue } from './leases/device-queue.ts';
-import type { HeldLease } from './leases/held-lease.ts';
 import { rememberLeases } from './leases/remember-leases.ts';
+import { createRunningDevices } from './leases/running-devices.ts';
 import { errorText, log } from './log.ts';
 import { openReportOutbox } from './reports/report-outbox.ts';
 
@@ -47,18 +43,11 @@ export interface Agent {
   stop(reason: string): Promise<void>;
 }
 
-/** One device with its Blender and its leases. */
-interface RunningDevice {
-  queue: DeviceQueue;
-  blender: DeviceBlender;
-}
-
 /** A server that is away for longer than this while the agent drains gets nothing more: its leases expire. */
 const AWAY_WHILE_DRAINING_MS = 30_000;
-/** The rest is for the agent and the system: a scene that wants everything must not take them down. */
-const MEMORY_SHARE = 0.9;
+/** How often to look for new Blenders. */
+const WATCH_MACHINE_SECONDS = 60;
 const LAST_REPORTS_MS = 1500;
-const INSPECTION_MS = 15 * 60_000;
 
 /** Starts the agent in a data folder that this process has locked. */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
@@ -73,10 +62,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const telemetry = createTelemetry(cacheDir);
   const stopping = new AbortController();
   const inspections = new Set<Promise<void>>();
-  const devices = new Map<string, RunningDevice>();
   let measured: Measured | null = null;
   let capabilities: Capabilities | null = null;
-  let decoder: OutputDecoder | null = null;
   let draining = false;
   let isFirstWelcome = true;
 
@@ -85,8 +72,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       return;
     }
     log('warn', 'The server did not take a report.', { kind: report.kind, outcome, detail: message });
-    if (outcome === 'lease-lost' && 'leaseId' in report) {
-      loseLease(report.leaseId, message);
+    if (outcome === 'lease-lost') {
+      // Perhaps only this attempt: which leases are over is what the next heartbeat is answered.
+      heartbeat.soon();
     }
     if (outcome === 'refused' && report.kind === 'frame-delivered') {
       // The files are gone here: only another attempt brings the frame.
@@ -99,14 +87,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const heartbeat: HeartbeatKeeper = keepHeartbeat(
     async (): Promise<Heartbeat> => {
       const load = await telemetry.measure(measured?.devices ?? []);
-      const leases = heldLeases();
+      const leases = devices.leases();
       return {
         type: 'heartbeat',
         leases: leases.map(({ lease: { leaseId, token } }) => ({ leaseId, token })),
-        warm: [...devices].flatMap(([deviceId, { blender }]) => {
-          const scene = blender.warmScene();
-          return scene === null ? [] : [{ deviceId, ...scene }];
-        }) as Heartbeat['warm'],
+        warm: devices.warmScenes(),
         cached: cache.cachedSnapshots(),
         progress: leases.flatMap((held) => held.progress()),
         telemetry: load,
@@ -127,6 +112,19 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       emit({ event: 'disconnected', reason });
     },
     onRefused: options.onRefused,
+  });
+
+  const devices = createRunningDevices({
+    dataDir,
+    sessionsDir,
+    cache,
+    client,
+    outbox,
+    sign: identity.sign,
+    tellStarted: (leaseId, attemptId) => connection.send({ type: 'frame-started', leaseId, attemptId }),
+    emit,
+    onChange,
+    onProgress: heartbeat.progress,
   });
 
   function onWelcome(welcome: Welcome): void {
@@ -161,18 +159,14 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         acceptInspection(message.task);
         return;
       case 'stop-frames':
-        heldLeases()
-          .find((held) => held.lease.leaseId === message.leaseId)
-          ?.stopFrames(message.attemptIds, message.reason);
+        devices.lease(message.leaseId)?.stopFrames(message.attemptIds, message.reason);
         return;
       case 'heartbeat-ack':
         for (const { leaseId, grant } of message.renewed) {
-          heldLeases()
-            .find((held) => held.lease.leaseId === leaseId)
-            ?.setGrant(grant);
+          devices.lease(leaseId)?.setGrant(grant);
         }
         for (const leaseId of message.lost) {
-          loseLease(leaseId, 'The lease expired or was taken back.');
+          devices.lease(leaseId)?.abort('The lease expired or was taken back.');
         }
         return;
       case 'report-ack':
@@ -188,23 +182,22 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   }
 
   function acceptLease(lease: Lease): void {
-    const device = devices.get(lease.deviceId);
-    if (device === undefined || draining || stopping.signal.aborted) {
+    const queue = devices.queue(lease.deviceId);
+    if (queue === undefined || draining || stopping.signal.aborted) {
       const reason = draining ? 'The agent drains.' : `This worker has no device ${lease.deviceId}.`;
       const { leaseId, token } = lease;
       void outbox.append({ kind: 'lease-released', leaseId, token, reason });
       return;
     }
-    if (!heldLeases().some((held) => held.lease.leaseId === lease.leaseId)) {
-      device.queue.accept(lease);
+    // A lease that comes twice (the server was not sure after a break) is one lease.
+    if (devices.lease(lease.leaseId) === undefined) {
+      queue.accept(lease);
     }
   }
 
   function acceptInspection(task: InspectTask): void {
-    const all = [...devices.values()];
-    const blender = (all.find(({ queue }) => queue.isIdle()) ?? all[0])?.blender;
-    const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(INSPECTION_MS)]);
-    const inspection = inspectScene(task, { cache, outbox, blender, findBuild, emit }, signal)
+    const surroundings = { cache, outbox, emit, blender: devices.blenderToInspect(), findBuild: devices.findBuild };
+    const inspection = inspectScene(task, surroundings, stopping.signal)
       .catch((error) => log('error', 'An inspection could not be reported.', { error: errorText(error) }))
       .finally(() => {
         inspections.delete(inspection);
@@ -213,75 +206,29 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     inspections.add(inspection);
   }
 
-  function loseLease(leaseId: LeaseId, reason: string): void {
-    heldLeases()
-      .find((held) => held.lease.leaseId === leaseId)
-      ?.abort(reason);
-  }
-
-  function heldLeases(): HeldLease[] {
-    return [...devices.values()].flatMap(({ queue }) => queue.leases());
-  }
-
-  function findBuild(sha256: string) {
-    return measured?.builds.find((build) => build.sha256 === sha256);
-  }
-
   function onChange(): void {
-    leaseMemory.keep(heldLeases().map(({ lease: { leaseId, token } }) => ({ leaseId, token })));
+    leaseMemory.keep(devices.leases().map(({ lease: { leaseId, token } }) => ({ leaseId, token })));
     heartbeat.soon();
   }
 
-  async function measure(): Promise<void> {
-    const machine = await measureMachine(config.blenderPaths, config.buildsFile);
-    const described = await describeCapabilities(machine, cacheDir, config.cacheBytes);
-    if (stopping.signal.aborted) {
-      return;
+  const machine = {
+    blenderPaths: config.blenderPaths,
+    buildsFile: config.buildsFile,
+    intervalSeconds: WATCH_MACHINE_SECONDS,
+    signal: stopping.signal,
+  };
+  watchMachine(machine, async (found) => {
+    if (!stopping.signal.aborted) {
+      await devices.start(found);
+      measured = found;
+      capabilities = await describeCapabilities(found, cacheDir, config.cacheBytes);
+      announce();
     }
-    measured = machine;
-    const slots = sandboxSlots(dataDir);
-    const decoderDir = join(sessionsDir, 'decoder');
-    await mkdir(decoderDir, { recursive: true });
-    const frameDecoder = createOutputDecoder({ sandbox: machine.sandbox, workDir: decoderDir, slot: slots.decoder });
-    decoder = frameDecoder;
-    const [preferredBuild] = machine.builds;
-    machine.devices.forEach((device, position) => {
-      if (preferredBuild !== undefined) {
-        const blender = createDeviceBlender({
-          device,
-          preferredBuild,
-          sandbox: machine.sandbox,
-          workDir: join(sessionsDir, `device-${position}`),
-          slot: slots.firstDevice + position,
-          memoryLimitBytes: Math.floor(totalmem() * MEMORY_SHARE),
-        });
-        const queue = createDeviceQueue({
-          device,
-          blender,
-          cache,
-          client,
-          outbox,
-          decoder: frameDecoder,
-          sign: identity.sign,
-          findBuild,
-          tellStarted: (leaseId, attemptId) => connection.send({ type: 'frame-started', leaseId, attemptId }),
-          emit,
-          onChange,
-          onProgress: heartbeat.progress,
-        });
-        devices.set(device.deviceId, { queue, blender });
-      }
-    });
-    capabilities = described;
-    announce();
-  }
-
-  const measuring = measure().catch(options.onFailed);
+  }).catch(options.onFailed);
 
   async function close(): Promise<void> {
     heartbeat.stop();
-    await Promise.allSettled([...devices.values()].map(({ blender }) => blender.close()));
-    await decoder?.close();
+    await devices.close();
     await connection.close();
     await leaseMemory.written();
     await outbox.close();
@@ -292,9 +239,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   let ending: Promise<void> | null = null;
   async function end(reason: string): Promise<void> {
     stopping.abort(new Error(reason));
-    for (const { queue } of devices.values()) {
-      await queue.abandon(reason);
-    }
+    await devices.abandon(reason);
     await Promise.race([outbox.emptied(), connection.isWelcomed() ? after(LAST_REPORTS_MS) : undefined]);
     leaseMemory.keep([]);
     await close();
@@ -305,10 +250,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       draining = true;
       emit({ event: 'draining' });
       heartbeat.soon();
-      await measuring;
-      const finished = Promise.all([...[...devices.values()].map(({ queue }) => queue.drain()), ...inspections]).then(
-        () => outbox.emptied(),
-      );
+      const finished = Promise.all([devices.drain(), ...inspections]).then(() => outbox.emptied());
       await Promise.race([finished, whenServerIsAway()]);
       ending ??= end('The agent drained.');
       await ending;

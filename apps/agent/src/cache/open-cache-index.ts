@@ -131,15 +131,18 @@ async function scan(root: string, kind: 'chunks' | 'files'): Promise<Found[]> {
   await mkdir(folder, { recursive: true });
   const found: Found[] = [];
   for (const shard of await readdir(folder)) {
-    for (const name of await readdir(join(folder, shard))) {
-      const path = join(folder, shard, name);
-      if (/^[0-9a-f]{64}$/.test(name)) {
-        const status = await stat(path);
-        found.push({ key: `${kind}/${name}`, sizeBytes: status.size, usedAtMs: status.atimeMs });
-      } else if (!name.endsWith('.chunks')) {
-        await unlink(path);
-      }
-    }
+    const names = await readdir(join(folder, shard));
+    await Promise.all(
+      names.map(async (name) => {
+        const path = join(folder, shard, name);
+        if (/^[0-9a-f]{64}$/.test(name)) {
+          const status = await stat(path);
+          found.push({ key: `${kind}/${name}`, sizeBytes: status.size, usedAtMs: status.atimeMs });
+        } else if (!name.endsWith('.chunks')) {
+          await unlink(path);
+        }
+      }),
+    );
   }
   return found;
 }

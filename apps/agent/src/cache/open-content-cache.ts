@@ -34,7 +34,9 @@ export interface SnapshotHold {
 
 const DOWNLOADS = 4;
 const FILES_AT_ONCE = 8;
+/** What is remembered serves the scheduler only: it must not take the memory of a render. */
 const REMEMBERED_SNAPSHOTS = 200;
+const REMEMBERED_KEYS = 100_000;
 
 /** Opens the cache in `root`; downloads that a dead agent left unfinished are removed. */
 export async function openContentCache(root: string, boundBytes: number, client: ChunkClient): Promise<ContentCache> {
@@ -115,11 +117,13 @@ export async function openContentCache(root: string, boundBytes: number, client:
   function remember(snapshotId: SnapshotId, keys: Set<ContentKey>): void {
     snapshots.delete(snapshotId);
     snapshots.set(snapshotId, keys);
-    for (const oldest of snapshots.keys()) {
-      if (snapshots.size <= REMEMBERED_SNAPSHOTS) {
+    let keyCount = [...snapshots.values()].reduce((sum, { size }) => sum + size, 0);
+    for (const [oldest, { size }] of snapshots) {
+      if (snapshots.size <= REMEMBERED_SNAPSHOTS && (keyCount <= REMEMBERED_KEYS || snapshots.size === 1)) {
         break;
       }
       snapshots.delete(oldest);
+      keyCount -= size;
     }
   }
 

@@ -27,6 +27,17 @@ export interface Measured {
  */
 export async function measureMachine(blenderPaths: string[], buildsFile: string): Promise<Measured> {
   const sandbox = await probeWalls();
+  const builds = await probeBuilds(blenderPaths, buildsFile, sandbox);
+  const [newest] = builds;
+  return { sandbox, builds, devices: newest === undefined ? [cpuDevice()] : await listDevices(newest) };
+}
+
+/** Every Blender that is found here and starts, newest first. */
+export async function probeBuilds(
+  blenderPaths: string[],
+  buildsFile: string,
+  sandbox: SandboxProbe,
+): Promise<BlenderBuild[]> {
   const builds: BlenderBuild[] = [];
   for (const path of await findBlenders(blenderPaths)) {
     try {
@@ -35,9 +46,7 @@ export async function measureMachine(blenderPaths: string[], buildsFile: string)
       log('warn', 'A Blender could not be used.', { path, error: errorText(error) });
     }
   }
-  builds.sort((first, second) => second.version.localeCompare(first.version, 'en', { numeric: true }));
-  const [newest] = builds;
-  return { sandbox, builds, devices: newest === undefined ? [cpuDevice()] : await listDevices(newest) };
+  return builds.sort((first, second) => second.version.localeCompare(first.version, 'en', { numeric: true }));
 }
 
 /** What keeps pictures from being decoded is a problem of the sandbox, too: without that no frame is ever done. */

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PictorError, REFUSALS } from '@pictor/protocol';
+import { ERRORS, PictorError, REFUSALS } from '@pictor/protocol';
 import { emitOnStdout } from '../agent-events.ts';
 import type { RunConfig } from '../config.ts';
 import { loadIdentity } from '../identity/load-identity.ts';
@@ -44,6 +44,7 @@ async function runLocked(
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
+  process.on('SIGHUP', () => tellEnd({ how: 'at-once', reason: 'The terminal was closed.', exitCode: 0 }));
   if (config.exitWithParent) {
     const onEnd = (): void =>
       tellEnd({ how: 'at-once', reason: 'The program that started the agent ended.', exitCode: 0 });
@@ -68,7 +69,7 @@ async function runLocked(
       process.stderr.write(`${error instanceof Error ? error.stack : error}\n`);
       const code = error instanceof PictorError ? error.code : 'internal';
       emitOnStdout({ event: 'failed', code, message: errorText(error) });
-      tellEnd({ how: 'at-once', reason: errorText(error), exitCode: 1 });
+      tellEnd({ how: 'at-once', reason: errorText(error), exitCode: ERRORS[code].exitCode });
     },
   });
 

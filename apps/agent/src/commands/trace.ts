@@ -2,8 +2,8 @@ import { access, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PictorError, type TraceReport } from '@pictor/protocol';
-import { planProject, RenderFailure, traceScene } from '@pictor/rendering';
-import { measureMachine } from '../capabilities/measure-capabilities.ts';
+import { planProject, probeSandbox, RenderFailure, traceScene } from '@pictor/rendering';
+import { probeBuilds } from '../capabilities/measure-capabilities.ts';
 import type { TraceConfig } from '../config.ts';
 
 /** Prints the files that a .blend uses and how they make a project (TraceReport), as one line of JSON. Returns the exit code. */
@@ -11,8 +11,8 @@ export async function trace(config: TraceConfig): Promise<number> {
   await access(config.file).catch((error) => {
     throw new PictorError('file-not-found', `${config.file} cannot be read: check the path.`, { cause: error });
   });
-  const { sandbox, builds } = await measureMachine(config.blenderPaths, config.buildsFile);
-  const [newest] = builds;
+  const sandbox = await probeSandbox();
+  const [newest] = await probeBuilds(config.blenderPaths, config.buildsFile, sandbox);
   if (newest === undefined) {
     throw new PictorError('setup-missing', 'No Blender was found here: install one, or name it with --blender PATH.');
   }

@@ -13,15 +13,20 @@ export interface InspectionSurroundings {
   emit(event: AgentEvent): void;
 }
 
-/** Looks into a .blend in the sandbox and reports what is in it, or why that failed. An abort reports nothing. */
+/** Far more than the largest scenes take to load. */
+const INSPECTION_MINUTES = 15;
+
+/** Looks into a .blend in the sandbox and reports what is in it, or why that failed. An abort by `stopping` reports nothing. */
 export async function inspectScene(
   task: InspectTask,
   surroundings: InspectionSurroundings,
-  signal: AbortSignal,
+  stopping: AbortSignal,
 ): Promise<void> {
   const { inspectionId, manifest, snapshotId } = task;
   const { cache, outbox, blender } = surroundings;
   const hold = cache.hold(snapshotId, manifest);
+  const timeout = AbortSignal.timeout(INSPECTION_MINUTES * 60_000);
+  const signal = AbortSignal.any([stopping, timeout]);
   try {
     // The grant of an inspection is not renewed: where it is over, the server asks anew.
     await hold.fetch({ grant: { current: () => task.grant, refresh: () => false }, signal }, () => undefined);
@@ -33,10 +38,12 @@ export async function inspectScene(
     await outbox.append({ kind: 'inspection-succeeded', inspectionId, report });
     surroundings.emit({ event: 'inspected', inspectionId, failure: null });
   } catch (error) {
-    if (signal.aborted) {
+    if (stopping.aborted) {
       return;
     }
-    const { failure, message } = describeFailure(error, 'download-failed');
+    const { failure, message } = timeout.aborted
+      ? ({ failure: 'timed-out', message: `It took longer than ${INSPECTION_MINUTES} minutes.` } as const)
+      : describeFailure(error, 'download-failed');
     await outbox.append({ kind: 'inspection-failed', inspectionId, failure, message });
     surroundings.emit({ event: 'inspected', inspectionId, failure });
   } finally {

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
-import { type DeliveredOutput, receiptText } from '@pictor/protocol';
-import type { OutputDecoder, RenderedFrame } from '@pictor/rendering';
+import { DeliveredOutput, receiptText } from '@pictor/protocol';
+import { type OutputDecoder, type RenderedFrame, RenderFailure } from '@pictor/rendering';
 import type { z } from 'zod';
 import type { ChunkClient } from '../content/chunk-client.ts';
 import type { ReportOutbox } from '../reports/report-outbox.ts';
@@ -36,8 +36,8 @@ export async function deliverFrame(
       work.signal.throwIfAborted();
       const { width, height, pixelSha256 } = await surroundings.decoder.decode(file.localPath, { ownerId });
       const chunked = await hashChunks(file.localPath);
-      const output: Output = { kind: file.kind, path: file.path, ...chunked, pixelSha256, width, height };
-      files.push({ path: file.localPath, chunked, output });
+      const output = { kind: file.kind, path: file.path, ...chunked, pixelSha256, width, height };
+      files.push({ path: file.localPath, chunked, output: checked(output) });
     }
     await uploadFiles(surroundings.client, files, held.grant, work.signal);
     const outputs = files.map(({ output }) => output);
@@ -59,6 +59,16 @@ export async function deliverFrame(
   } finally {
     await removeFolders(rendered);
   }
+}
+
+/** The scene chose the names of its File Output nodes: one that the protocol has no room for is its fault. */
+function checked(output: Output): Output {
+  const parsed = DeliveredOutput.safeParse(output);
+  if (!parsed.success) {
+    const problem = parsed.error.issues[0]?.message;
+    throw new RenderFailure('output-refused', `The scene wrote the output ${JSON.stringify(output.path)}: ${problem}.`);
+  }
+  return parsed.data;
 }
 
 /** The frame's own folder: each file lies in it under its path. */

@@ -20,7 +20,7 @@ export interface NumberedReport {
  * append-only NDJSON; a line that was torn by a crash is the last one and is dropped, its report was never sent.
  */
 export interface ReportOutbox {
-  /** Resolves when the report is on disk; it is sent then, or with the next connection. */
+  /** Resolves when the report is on disk; it is sent then, or with the next connection. Throws where it breaks the protocol. */
   append(report: Report): Promise<void>;
   /** After a welcome: forgets what the server has recorded and sends the rest. */
   connected(lastSequence: number, send: (report: NumberedReport) => void): void;
@@ -57,11 +57,13 @@ export async function openReportOutbox(path: string, onOutcome: OnOutcome): Prom
   /** One write at a time, in the order of the calls. */
   function enqueue(write: () => Promise<void>): Promise<void> {
     unwritten += 1;
-    writing = writing.then(write).finally(() => {
+    const written = writing.then(write).finally(() => {
       unwritten -= 1;
       wakeWhenEmpty();
     });
-    return writing;
+    // One write that failed must not fail those after it.
+    writing = written.catch(() => undefined);
+    return written;
   }
 
   async function appendLine(line: object, isDurable: boolean): Promise<void> {
@@ -128,8 +130,9 @@ export async function openReportOutbox(path: string, onOutcome: OnOutcome): Prom
   }
 
   return {
-    append(report) {
-      return enqueue(async () => {
+    async append(unchecked) {
+      const report = Report.parse(unchecked);
+      await enqueue(async () => {
         const numbered = { sequence: lastSequence + 1, report };
         lastSequence = numbered.sequence;
         await appendLine(numbered, true);
