@@ -65,7 +65,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   let measured: Measured | null = null;
   let capabilities: Capabilities | null = null;
   let draining = false;
-  let isFirstWelcome = true;
+  let welcomes = 0;
 
   const outbox = await openReportOutbox(join(dataDir, 'reports.ndjson'), (report, outcome, message) => {
     if (outcome === 'recorded' || outcome === 'duplicate') {
@@ -132,15 +132,22 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       log('warn', 'The enrolment could not be kept on disk.', { error: errorText(error) });
     });
     announce();
-    outbox.connected(welcome.lastSequence, (numbered) => connection.send({ type: 'report', ...numbered }));
-    if (isFirstWelcome) {
-      isFirstWelcome = false;
-      for (const { leaseId, token } of leaseMemory.leftOver) {
-        const reason = 'The agent was started anew.';
-        void outbox.append({ kind: 'lease-released', leaseId, token, reason });
-      }
+    welcomes += 1;
+    void resume(welcome, welcomes);
+  }
+
+  /** Reports go first: by the first heartbeat the server shall know all that became of the leases that it names or leaves out. */
+  async function resume(welcome: Welcome, count: number): Promise<void> {
+    await outbox.connected(welcome.lastSequence, (numbered) => connection.send({ type: 'report', ...numbered }));
+    if (count === 1) {
+      const reason = 'The agent was started anew.';
+      await Promise.all(
+        leaseMemory.leftOver.map((lease) => outbox.append({ kind: 'lease-released', ...lease, reason })),
+      );
     }
-    heartbeat.start(welcome.heartbeatSeconds);
+    if (count === welcomes && connection.isWelcomed()) {
+      heartbeat.start(welcome.heartbeatSeconds);
+    }
   }
 
   /** Says what this machine can do: leases come only after that. */

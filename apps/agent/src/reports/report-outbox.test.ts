@@ -12,7 +12,7 @@ describe(openReportOutbox, () => {
     await outbox.append(released('second'));
     expect(sent).toEqual([]);
 
-    outbox.connected(0, send);
+    await outbox.connected(0, send);
     await outbox.append(released('third'));
 
     expect(summaries(sent)).toEqual(['1 first', '2 second', '3 third']);
@@ -21,14 +21,14 @@ describe(openReportOutbox, () => {
 
   test('keeps what was not acknowledged over a restart, and nothing else', async () => {
     const { outbox, send, path } = await setup();
-    outbox.connected(0, send);
+    await outbox.connected(0, send);
     await outbox.append(released('first'));
     await outbox.append(released('second'));
     outbox.acknowledge(1, 'recorded', '');
     await outbox.close();
 
     const again = await setup(path);
-    again.outbox.connected(1, again.send);
+    await again.outbox.connected(1, again.send);
     await again.outbox.append(released('third'));
 
     expect(summaries(again.sent)).toEqual(['2 second', '3 third']);
@@ -42,7 +42,7 @@ describe(openReportOutbox, () => {
     await outbox.close();
 
     const again = await setup(path);
-    again.outbox.connected(1, again.send);
+    await again.outbox.connected(1, again.send);
     await again.outbox.append(released('third'));
 
     expect(summaries(again.sent)).toEqual(['2 second', '3 third']);
@@ -57,7 +57,7 @@ describe(openReportOutbox, () => {
 
     const again = await setup(path);
     await again.outbox.append(released('second'));
-    again.outbox.connected(0, again.send);
+    await again.outbox.connected(0, again.send);
     await again.outbox.append(released('third'));
 
     expect(summaries(again.sent)).toEqual(['1 first', '2 second', '3 third']);
@@ -78,7 +78,7 @@ describe(openReportOutbox, () => {
       await appendFile(cut, whole.subarray(0, bytes));
       const again = await setup(cut);
       await again.outbox.append(released('next'));
-      again.outbox.connected(0, again.send);
+      await again.outbox.connected(0, again.send);
       await again.outbox.append(released('last'));
       const numbers = again.sent.map(({ sequence }) => sequence);
       expect(numbers).toEqual(numbers.map((_, position) => position + 1));
@@ -89,7 +89,7 @@ describe(openReportOutbox, () => {
 
   test('goes on after the number that the server knows, where the data folder is older than that', async () => {
     const { outbox, sent, send } = await setup();
-    outbox.connected(41, send);
+    await outbox.connected(41, send);
     await outbox.append(released('first'));
 
     expect(summaries(sent)).toEqual(['42 first']);
@@ -98,7 +98,7 @@ describe(openReportOutbox, () => {
 
   test('numbers pending reports anew where the server was restored from a backup and forgot some', async () => {
     const { outbox, sent, send } = await setup();
-    outbox.connected(0, send);
+    await outbox.connected(0, send);
     await outbox.append(released('first'));
     await outbox.append(released('second'));
     outbox.acknowledge(1, 'recorded', '');
@@ -107,7 +107,7 @@ describe(openReportOutbox, () => {
     await outbox.append(released('third'));
     sent.length = 0;
 
-    outbox.connected(0, send);
+    await outbox.connected(0, send);
     await outbox.append(released('fourth'));
 
     expect(summaries(sent)).toEqual(['1 third', '2 fourth']);
@@ -116,7 +116,7 @@ describe(openReportOutbox, () => {
 
   test('tells what became of a report', async () => {
     const { outbox, outcomes, send } = await setup();
-    outbox.connected(0, send);
+    await outbox.connected(0, send);
     await outbox.append(released('first'));
     outbox.acknowledge(1, 'lease-lost', 'The lease expired.');
     outbox.acknowledge(1, 'lease-lost', 'The lease expired.');

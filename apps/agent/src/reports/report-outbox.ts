@@ -22,8 +22,8 @@ export interface NumberedReport {
 export interface ReportOutbox {
   /** Resolves when the report is on disk; it is sent then, or with the next connection. Throws where it breaks the protocol. */
   append(report: Report): Promise<void>;
-  /** After a welcome: forgets what the server has recorded and sends the rest. */
-  connected(lastSequence: number, send: (report: NumberedReport) => void): void;
+  /** After a welcome: forgets what the server has recorded and sends the rest. Resolves when that is sent. */
+  connected(lastSequence: number, send: (report: NumberedReport) => void): Promise<void>;
   disconnected(): void;
   acknowledge(sequence: number, outcome: ReportOutcome, message: string): void;
   /** Resolves when the server acknowledged all that was appended. */
@@ -143,7 +143,7 @@ export async function openReportOutbox(path: string, onOutcome: OnOutcome): Prom
     connected(recorded, sendNow) {
       const mine = { send: sendNow };
       session = mine;
-      void enqueue(async () => {
+      return enqueue(async () => {
         if (session !== mine) {
           return;
         }
