@@ -2,6 +2,7 @@ import {
   type AgentMessage,
   type AttemptId,
   type Heartbeat,
+  PictorError,
   PROTOCOL_VERSION,
   type RefusalReason,
   type Report,
@@ -56,7 +57,6 @@ export class AgentConnection {
   #handling: Promise<void> = Promise.resolve();
   #waiting = 0;
   #lastHeardAt = performance.now();
-  #heartbeats = 0;
   readonly #handshakeTimer: NodeJS.Timeout;
 
   constructor(deps: ConnectionDeps, socket: WebSocket) {
@@ -234,6 +234,8 @@ export class AgentConnection {
       cached: new Set(),
       progress: new Map(),
       telemetry: null,
+      heartbeats: 0,
+      namedLeases: new Set(),
       pushedLeases: new Set(),
       attempts: new Map(),
       inspecting: new Set(),
@@ -272,7 +274,7 @@ export class AgentConnection {
   }
 
   async #beat(worker: ConnectedWorker, heartbeat: Heartbeat): Promise<void> {
-    const { renewals, progress, scheduler, grants } = this.#deps;
+    const { progress, scheduler, grants } = this.#deps;
     worker.warm = heartbeat.warm;
     worker.cached = new Set(heartbeat.cached);
     worker.telemetry = heartbeat.telemetry;
@@ -283,25 +285,30 @@ export class AgentConnection {
       worker.isDraining = heartbeat.draining;
       scheduler.wake();
     }
-    const named = new Set<string>(heartbeat.leases.map((lease) => lease.leaseId));
-    const claims = heartbeat.leases.map((lease) => ({ ...lease, workerId: worker.workerId }));
-    const renewed = await renewals.renew(claims);
+    worker.namedLeases = new Set(heartbeat.leases.map((lease) => lease.leaseId));
+    worker.heartbeats += 1;
+    const renewed = await this.#renew(worker, heartbeat.leases);
     this.#send({
       type: 'heartbeat-ack',
       renewed: heartbeat.leases.flatMap(({ leaseId }) => {
-        const snapshotId = renewed.get(leaseId);
+        const snapshotId = renewed?.get(leaseId);
         if (snapshotId === undefined) return [];
         const subject = { purpose: 'lease', leaseId, workerId: worker.workerId, snapshotId } as const;
         return [{ leaseId, grant: grants.sign(subject, GRANT_SECONDS) }];
       }),
-      lost: heartbeat.leases.flatMap(({ leaseId }) => (renewed.has(leaseId) ? [] : [leaseId])),
+      lost: heartbeat.leases.flatMap(({ leaseId }) => (renewed === null || renewed.has(leaseId) ? [] : [leaseId])),
     });
-    this.#heartbeats += 1;
-    if (this.#heartbeats > 2) return;
-    // After the reports that came before: a lease whose frames they end is not sent again. An agent that was started anew first gives
-    // back what it held, so its second heartbeat tells what it does not know of.
-    await this.#handling;
-    await scheduler.resume(worker, this.#heartbeats === 1 ? null : named);
+    if (worker.heartbeats === 1) await scheduler.recall(worker);
+  }
+
+  /** Null where the database does not answer: then nothing is known to be lost, and the next heartbeat tries again. */
+  async #renew(worker: ConnectedWorker, leases: Heartbeat['leases']) {
+    try {
+      return await this.#deps.renewals.renew(leases.map((lease) => ({ ...lease, workerId: worker.workerId })));
+    } catch (error) {
+      if (error instanceof PictorError && error.code === 'database-unavailable') return null;
+      throw error;
+    }
   }
 
   async #start(worker: ConnectedWorker, attemptId: AttemptId): Promise<void> {

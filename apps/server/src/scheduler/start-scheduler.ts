@@ -27,11 +27,8 @@ import { Manifests, pushLeases } from './push-leases.ts';
 export interface Scheduler {
   /** There may be something to do: a job, a report, a worker that came or left. */
   wake(): void;
-  /**
-   * Makes known again what a worker holds that came back. With `namedLeases`, those that it named, it is sent the others: it was started
-   * anew, or the server ended between writing and sending them.
-   */
-  resume(worker: ConnectedWorker, namedLeases: ReadonlySet<string> | null): Promise<void>;
+  /** Makes known again what a worker holds that came back, so that its progress can be told. */
+  recall(worker: ConnectedWorker): Promise<unknown>;
   /** Ends when what is under way is done; the role is given up. */
   close(): Promise<void>;
 }
@@ -83,7 +80,7 @@ export function startScheduler(deps: SchedulerDeps): Scheduler {
       isDue = true;
       start();
     },
-    resume: (worker, namedLeases) => scheduler.resume(worker, namedLeases),
+    recall: (worker) => scheduler.recall(worker),
     async close() {
       isClosed = true;
       clearInterval(timer);
@@ -114,6 +111,7 @@ class Passes {
     this.#term = term;
     if (!term) return;
     tellStopped(presence, await withTransaction(db, expireLeases), 'the lease has expired');
+    await this.#sendUnknown();
     await returnLostInspections(db, presence);
     await endFinishedJobs(db, null);
   }
@@ -127,17 +125,32 @@ class Passes {
     if (this.#term) await dispatchInspections({ ...this.#deps, manifests: this.#manifests }, leased);
   }
 
-  async resume(worker: ConnectedWorker, namedLeases: ReadonlySet<string> | null): Promise<void> {
-    const { db } = this.#deps;
-    const leases = await listLeasesOfWorker(db, worker.workerId);
+  async recall(worker: ConnectedWorker): Promise<WrittenLease[]> {
+    const leases = await listLeasesOfWorker(this.#deps.db, worker.workerId);
     for (const { jobId, frames } of leases) {
       for (const { attemptId, number } of frames) worker.attempts.set(attemptId, { jobId, number });
     }
-    if (namedLeases === null) return;
-    const unknown = leases.filter(({ leaseId }) => !namedLeases.has(leaseId) && !worker.pushedLeases.has(leaseId));
+    return leases;
+  }
+
+  /**
+   * Sends leases to workers that hold them and do not know it: their agent was started anew, or this process lost the database between
+   * writing and sending. An agent that comes back first gives back what it held, so its second heartbeat tells what it does not know of.
+   */
+  async #sendUnknown(): Promise<void> {
+    const { db, presence } = this.#deps;
+    const unknown = (await listLiveLeases(db)).filter(({ leaseId, workerId }) => {
+      const worker = presence.get(workerId);
+      return worker && worker.heartbeats > 1 && !worker.namedLeases.has(leaseId) && !worker.pushedLeases.has(leaseId);
+    });
     if (unknown.length === 0) return;
     const jobs = await listJobsForLeases(db, [...new Set(unknown.map((lease) => lease.jobId))]);
-    await this.#push(unknown, jobs);
+    for (const workerId of new Set(unknown.map((lease) => lease.workerId))) {
+      const worker = presence.get(workerId);
+      const leases = worker ? await this.recall(worker) : [];
+      const wanted = leases.filter((lease) => unknown.some(({ leaseId }) => leaseId === lease.leaseId));
+      await this.#push(wanted, jobs);
+    }
   }
 
   #push(leases: readonly WrittenLease[], jobs: readonly OpenJob[]): Promise<void> {

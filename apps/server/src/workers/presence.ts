@@ -28,6 +28,9 @@ export interface ConnectedWorker {
   cached: ReadonlySet<string>;
   progress: ReadonlyMap<string, FrameProgress>;
   telemetry: Heartbeat['telemetry'] | null;
+  /** Heartbeats that came on this connection, and the leases that the last one named. */
+  heartbeats: number;
+  namedLeases: ReadonlySet<string>;
   /** Leases that were pushed on this connection. */
   readonly pushedLeases: Set<string>;
   /** Attempts in its hands, for telling their progress. */
