@@ -1,6 +1,6 @@
 import type { SnapshotId } from '@pictor/protocol';
 import { sql } from 'kysely';
-import type { Db } from '../db/index.ts';
+import { type Db, type Tx, withTransaction } from '../db/index.ts';
 
 /** How long a lease lives without being renewed (SPEC.md L1). */
 export const LEASE_SECONDS = 30;
@@ -18,6 +18,15 @@ export interface LeaseClaim {
  */
 export async function renewLeases(db: Db, claims: readonly LeaseClaim[]): Promise<Map<string, SnapshotId>> {
   if (claims.length === 0) return new Map();
+  const rows = await withTransaction(db, async (tx) => {
+    // A renewal that a crash of the database undoes is made up for by the next one.
+    await sql`set local synchronous_commit = off`.execute(tx);
+    return renew(tx, claims);
+  });
+  return new Map(rows.map((row) => [row.leaseId, row.snapshotId]));
+}
+
+async function renew(tx: Tx, claims: readonly LeaseClaim[]) {
   const { rows } = await sql<{ leaseId: string; snapshotId: SnapshotId }>`
     update leases l
     set expires_at = now() + make_interval(secs => ${LEASE_SECONDS})
@@ -33,8 +42,8 @@ export async function renewLeases(db: Db, claims: readonly LeaseClaim[]): Promis
       and l.worker_id = claim.worker_id
       and l.ended_at is null
       and l.expires_at > now()
-    returning l.lease_id as "leaseId", j.snapshot_id as "snapshotId"`.execute(db);
-  return new Map(rows.map((row) => [row.leaseId, row.snapshotId]));
+    returning l.lease_id as "leaseId", j.snapshot_id as "snapshotId"`.execute(tx);
+  return rows;
 }
 
 /**

@@ -147,7 +147,7 @@ describe('a lease', () => {
     expect(agent.kept('lease')).toEqual([]);
   });
 
-  it('comes within two messages of a device, never more (L5)', async () => {
+  it('comes twice to a device, never more (L5)', async () => {
     const agent = await (await network.agent('full')).start();
     await network.createJob({ frames: '1-100', framesPerNode: 2 });
     const first = await agent.lease();
@@ -242,7 +242,7 @@ describe('a restart', () => {
     expect(agent.kept('lease')).toEqual([]);
   });
 
-  it('of an agent that lost its lease brings it the rest of it again', async () => {
+  it('of an agent that lost its lease brings it the rest of it again (L6)', async () => {
     const agent = await (await network.agent('forgetful')).start();
     await network.createJob({ framesPerNode: 4 });
     const lease = await agent.lease();
@@ -257,6 +257,27 @@ describe('a restart', () => {
     expect(again).toMatchObject({ leaseId: lease.leaseId, token: lease.token, frames: lease.frames.slice(1) });
     await deliverAll(agent, again);
     await completed(lease);
+  });
+});
+
+describe('an alert', () => {
+  it('is told to whoever watches, and changes nothing of the frame', async () => {
+    const agent = await (await network.agent('stuck')).start();
+    await network.createJob({ frames: '7' });
+    const lease = await agent.lease();
+    const { attemptId, frameId } = lease.frames[0] as Lease['frames'][0];
+    const alert = { kind: 'frame-alert', leaseId: lease.leaseId, token: lease.token, attemptId } as const;
+    const reported = await agent.report({ ...alert, level: 'analysis', evidence: 'no sample for 60 s' });
+    expect(reported).toMatchObject({ outcome: 'recorded' });
+    const { rows } = await sql<{ payload: object }>`
+      select payload from outbox where topic = 'frame.alert' and job_id = ${lease.jobId}`.execute(network.db);
+    expect(rows[0]?.payload).toEqual({
+      ...{ type: 'frame.alert', jobId: lease.jobId, frameId, number: 7, level: 'analysis' },
+      evidence: 'no sample for 60 s',
+    });
+    expect(await framesOf(lease)).toEqual([{ number: 7, status: 'processing' }]);
+    await deliverAll(agent, lease);
+    expect(await agent.report({ ...alert, level: 'alert', evidence: '' })).toMatchObject({ outcome: 'lease-lost' });
   });
 });
 
