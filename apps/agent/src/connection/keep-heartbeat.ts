@@ -13,6 +13,8 @@ export interface HeartbeatKeeper {
 }
 
 const PROGRESS_MS = 1000;
+/** Frames of a few milliseconds change things all the time. */
+const CHANGES_MS = 100;
 
 export function keepHeartbeat(
   measure: () => Promise<Heartbeat>,
@@ -23,7 +25,7 @@ export function keepHeartbeat(
   let dueAt = 0;
   let measuring = false;
   let wantedAgain = false;
-  let lastSentAt = 0;
+  let lastSentAt = Number.NEGATIVE_INFINITY;
 
   function schedule(inMs: number): void {
     if (intervalMs === 0) {
@@ -59,7 +61,11 @@ export function keepHeartbeat(
     } finally {
       measuring = false;
     }
-    schedule(wantedAgain ? 0 : intervalMs);
+    schedule(wantedAgain ? untilNext(CHANGES_MS) : intervalMs);
+  }
+
+  function untilNext(spacingMs: number): number {
+    return Math.max(0, lastSentAt + spacingMs - performance.now());
   }
 
   return {
@@ -78,12 +84,12 @@ export function keepHeartbeat(
       if (measuring) {
         wantedAgain = true;
       } else {
-        schedule(0);
+        schedule(untilNext(CHANGES_MS));
       }
     },
     progress() {
       if (!measuring) {
-        schedule(Math.max(0, lastSentAt + PROGRESS_MS - performance.now()));
+        schedule(untilNext(PROGRESS_MS));
       }
     },
   };

@@ -8,23 +8,32 @@ export type Telemetry = Heartbeat['telemetry'];
 
 const run = promisify(execFile);
 
+/** Asking the cards takes a process each time: heartbeats that come sooner repeat the last answer. */
+const GPU_MS = 4000;
+
 /**
  * Measures how busy the machine is. `cpuLoad` is the share of all threads that was busy since the last call, 0..1; the disk is
  * the one that holds `folder`. Graphics cards appear where `nvidia-smi` answers.
  */
 export function createTelemetry(folder: string): { measure(devices: readonly RenderDevice[]): Promise<Telemetry> } {
   let before = cpuTimes();
+  let gpus: Telemetry['gpus'] = [];
+  let gpusMeasuredAt = Number.NEGATIVE_INFINITY;
   return {
     async measure(devices) {
       const now = cpuTimes();
       const total = now.total - before.total;
       const cpuLoad = total > 0 ? Math.min(1, Math.max(0, (now.busy - before.busy) / total)) : 0;
       before = now;
+      if (devices.some(({ kind }) => kind === 'GPU') && performance.now() - gpusMeasuredAt > GPU_MS) {
+        gpus = await measureGpus(devices);
+        gpusMeasuredAt = performance.now();
+      }
       return {
         cpuLoad,
         memoryUsedBytes: Math.max(0, totalmem() - (await availableMemoryBytes())),
         diskFreeBytes: await diskFreeBytes(folder),
-        gpus: devices.some(({ kind }) => kind === 'GPU') ? await measureGpus(devices) : [],
+        gpus,
       };
     },
   };

@@ -55,6 +55,8 @@ export function createDeviceQueue(options: DeviceQueueOptions): DeviceQueue {
     });
     inHand.add(held);
     waiting.push(held);
+    // The server hears at once that the files are here.
+    held.fetched.then(options.onChange, () => undefined);
     options.onChange();
     void workThrough();
   }

@@ -22,12 +22,18 @@ export interface LeaseMemory {
 
 export async function rememberLeases(path: string): Promise<LeaseMemory> {
   let writing: Promise<void> = Promise.resolve();
+  let kept = '';
   return {
     leftOver: await readLeftOver(path),
     keep(leases) {
+      const content = JSON.stringify(leases);
+      if (content === kept) {
+        return;
+      }
+      kept = content;
       writing = writing.then(async () => {
         try {
-          await writeAtomic(path, JSON.stringify(leases), 0o600);
+          await writeAtomic(path, content, 0o600);
         } catch (error) {
           // Then a crash costs the time until the leases expire, nothing else.
           log('warn', 'The held leases could not be kept on disk.', { path, error: errorText(error) });
