@@ -242,6 +242,29 @@ describe('a restart', () => {
     expect(agent.kept('lease')).toEqual([]);
   });
 
+  it('of PostgreSQL, killed in mid-write, loses nothing and makes nothing twice', async () => {
+    const agent = await (await network.agent('steady')).start();
+    const job = await network.createJob({ frames: '1-40', framesPerNode: 2 });
+    const recorded: number[] = [];
+    while (recorded.length < 40) {
+      const lease = await agent.lease();
+      for (const frame of lease.frames) {
+        const delivery = await agent.delivery(lease, frame);
+        if (recorded.length % 10 === 5) process.kill(database.postgres.pid(), 'SIGKILL');
+        const ack = await agent.report(delivery);
+        expect(['recorded', 'duplicate']).toContain(ack.outcome);
+        recorded.push(frame.number);
+      }
+      // Known to be alive: a lease that was written and not sent is found by what heartbeats name.
+      await agent.heartbeat([]);
+    }
+    expect((await completed(job)).counts.accepted).toBe(40);
+    const { outputs } = await network.handlers.listOutputs({ params: { jobId: job.jobId } });
+    expect(outputs).toHaveLength(40);
+    // A pass of the scheduler that lost the database says so, and the next one makes up for it.
+    network.problems.length = 0;
+  });
+
   it('of an agent that lost its lease brings it the rest of it again (L6)', async () => {
     const agent = await (await network.agent('forgetful')).start();
     await network.createJob({ framesPerNode: 4 });

@@ -21,4 +21,4 @@ export { recordSequence } from './record-sequence.ts';
 export { drainWorker, resumeWorker, revokeWorker } from './steer-worker.ts';
 export { tellStopped } from './tell-stopped.ts';
 export { workerHandlers } from './worker-handlers.ts';
-export { WORKER_TRANSITIONS, workerStatusesBefore } from './worker-transitions.ts';
+export { WORKER_TRANSITIONS } from './worker-transitions.ts';

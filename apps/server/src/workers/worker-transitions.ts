@@ -10,7 +10,3 @@ export const WORKER_TRANSITIONS: Record<WorkerStatus, readonly WorkerStatus[]> =
   rented: [],
   suspended: [],
 };
-
-/** The statuses from which a worker may come to `status`. */
-export const workerStatusesBefore = (status: WorkerStatus): WorkerStatus[] =>
-  (Object.keys(WORKER_TRANSITIONS) as WorkerStatus[]).filter((from) => WORKER_TRANSITIONS[from].includes(status));
