@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { mkdtemp, realpath, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { pipeline } from 'node:stream/promises';
+import { finished, pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { type BlenderBuild, Denoiser, Engine, PictorError } from '@pictor/protocol';
 import { z } from 'zod';
@@ -126,8 +127,8 @@ async function findingsOf(
     blender.stderr.on('data', (chunk: Buffer) => {
       findings.complaint = (findings.complaint + chunk.toString()).slice(-2000);
     });
-    createInterface({ input: blender.channel }).on('line', (line) => record(findings, line));
-    await blender.exited;
+    const lines = createInterface({ input: blender.channel }).on('line', (line) => record(findings, line));
+    await Promise.all([blender.exited, once(lines, 'close'), finished(blender.stderr)]);
     clearTimeout(tooLate);
     await blender.kill();
     return findings;

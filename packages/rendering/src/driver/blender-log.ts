@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export type RenderPhase = 'loading' | 'syncing' | 'rendering' | 'writing';
 
@@ -26,6 +27,7 @@ export class BlenderLog {
   #lines: string[] = [];
   #characters = 0;
   #partial = new Map<Readable, string>();
+  #ends: Promise<void>[] = [];
   #status: RenderStatus = { phase: 'loading', samples: null, layersDone: 0, line: '' };
   #onStatus: ((status: RenderStatus) => void) | null = null;
 
@@ -37,6 +39,12 @@ export class BlenderLog {
       for (const line of lines) this.#read(line.trimEnd().slice(0, MAX_LINE_CHARACTERS));
     });
     stream.on('error', () => {});
+    this.#ends.push(new Promise((resolve) => stream.once('close', resolve)));
+  }
+
+  /** Resolves when everything that was printed is here, or after the time given. */
+  async wholeWithin(milliseconds: number): Promise<void> {
+    await Promise.race([Promise.all(this.#ends), sleep(milliseconds, undefined, { ref: false })]);
   }
 
   get status(): RenderStatus {

@@ -20,6 +20,7 @@ from failure import Failure  # noqa: E402
 from inspect_file import inspect_file  # noqa: E402
 from open_scene import open_scene  # noqa: E402
 from render_frame import render_frame  # noqa: E402
+from warm_up import warm_up  # noqa: E402
 
 
 def parse_arguments():
@@ -34,6 +35,11 @@ def serve(arguments):
     channel = Channel()
     folders = {"job": arguments.job, "out": arguments.out}
     opened = None
+    try:
+        warm_up(folders["out"])
+    except Exception:
+        # A Blender without Cycles still renders with its other engines.
+        traceback.print_exc()
     channel.write({"event": "ready", "version": bpy.app.version_string})
     while True:
         command = channel.read()

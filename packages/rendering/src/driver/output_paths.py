@@ -3,11 +3,13 @@
 import os
 import re
 
+import bpy
+
 from failure import Failure
 
 
 class FileOutput:
-    """A File Output node, the folder it was pointed at, and how many files it writes for a frame."""
+    """A File Output node, the folder it was pointed at, and how many files it must write for a frame."""
 
     def __init__(self, node, folder, files):
         self.node_name = node.name
@@ -15,50 +17,58 @@ class FileOutput:
         self.files = files
 
 
-def frame_name(frame):
-    """`0001` as Blender fills `####`: five digits grow, a minus comes before the zeros."""
-    return "%.4d" % frame
-
-
 def redirect_file_outputs(scene, out_folder):
-    """Points every File Output node of the scene's compositor into `out_folder`; returns them as FileOutputs."""
-    if not scene.render.use_compositing or not scene.use_nodes or scene.node_tree is None:
-        return []
-    outputs = []
+    """Points every File Output node into a folder of its own below `out_folder`; returns them as FileOutputs.
+
+    Those of other scenes too, which strips of the sequencer may render; what they write is taken, but not asked for.
+    """
     taken = set()
-    views = written_views(scene)
-    for node in file_output_nodes(scene.node_tree, set()):
-        if not hasattr(node, "base_path"):
-            raise Failure("blender-error", "File Output nodes of this version of Blender are not supported yet.")
-        folder = free_folder_name(node, taken)
-        taken.add(folder.lower())
-        target = os.path.join(out_folder, folder)
-        if node.format.file_format == "OPEN_EXR_MULTILAYER":
-            # Its base path is the beginning of the file's name.
-            node.base_path = os.path.join(target, re.split(r"[/\\]", node.base_path)[-1])
-            files = 1
-        else:
-            node.base_path = target + "/"
-            slots = {slot.path for slot, socket in zip(node.file_slots, node.inputs) if socket.is_linked}
-            files = len(slots)
-            if node.format.views_format == "INDIVIDUAL" or any(not slot.use_node_format for slot in node.file_slots):
-                files = len(slots) * (views if node.format.views_format == "INDIVIDUAL" else 1)
-        if node.mute:
-            files = 0
-        outputs.append(FileOutput(node, folder, files))
+    outputs = []
+    for other in [scene] + [other for other in bpy.data.scenes if other != scene]:
+        if not other.render.use_compositing or not other.use_nodes or other.node_tree is None:
+            continue
+        for node, is_muted in file_output_nodes(other.node_tree, set()):
+            files = 0 if is_muted or other != scene else written_by_node(node, scene)
+            outputs.append(redirect(node, files, out_folder, taken))
     return outputs
 
 
-def file_output_nodes(tree, seen):
-    """Every File Output node of a node tree and the groups in it, in order."""
+def redirect(node, files, out_folder, taken):
+    if not hasattr(node, "base_path"):
+        raise Failure("blender-error", "File Output nodes of this version of Blender are not supported yet.")
+    folder = free_folder_name(node, taken)
+    taken.add(folder.lower())
+    target = os.path.join(out_folder, folder)
+    if node.format.file_format == "OPEN_EXR_MULTILAYER":
+        # Its base path is the beginning of the file's name.
+        node.base_path = os.path.join(target, re.split(r"[/\\]", node.base_path)[-1])
+    else:
+        node.base_path = target + "/"
+    return FileOutput(node, folder, files)
+
+
+def written_by_node(node, scene):
+    """How many files a File Output node leaves for a frame, at least."""
+    if node.format.file_format == "OPEN_EXR_MULTILAYER":
+        return 1
+    formats = {}
+    for slot, socket in zip(node.file_slots, node.inputs):
+        if socket.is_linked:
+            # Two slots of one name write one file.
+            formats[slot.path] = node.format if slot.use_node_format else slot.format
+    return sum(written_with_format(scene, image_format) for image_format in formats.values())
+
+
+def file_output_nodes(tree, seen, is_muted=False):
+    """Every File Output node of a node tree and the groups in it, each with whether it is muted."""
     if tree in seen:
         return
     seen.add(tree)
     for node in tree.nodes:
         if node.type == "OUTPUT_FILE":
-            yield node
+            yield node, is_muted or node.mute
         elif node.type == "GROUP" and node.node_tree is not None:
-            yield from file_output_nodes(node.node_tree, seen)
+            yield from file_output_nodes(node.node_tree, seen, is_muted or node.mute)
 
 
 def free_folder_name(node, taken):
@@ -73,20 +83,13 @@ def free_folder_name(node, taken):
     return folder
 
 
-def written_views(scene):
-    """How many pictures the views of a frame make."""
-    if not scene.render.use_multiview:
+def written_with_format(scene, image_format):
+    """How many files one picture becomes: one, or one for each view of stereo and multi-view scenes."""
+    if not scene.render.use_multiview or image_format.views_format != "INDIVIDUAL":
         return 1
     if scene.render.views_format == "STEREO_3D":
         return 2
     return max(1, sum(1 for view in scene.render.views if view.use))
-
-
-def written_pictures(scene):
-    """How many main pictures a frame has."""
-    if scene.render.use_multiview and scene.render.image_settings.views_format == "INDIVIDUAL":
-        return written_views(scene)
-    return 1
 
 
 def clear_folder(folder):

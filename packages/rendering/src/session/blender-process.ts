@@ -15,6 +15,8 @@ import { exitFailure } from '../watchdog/index.ts';
 const READY_WITHIN_MS = 60_000;
 /** A closed channel is followed by the end of the process; one that goes on is hostile and is killed. */
 const EXIT_WITHIN_MS = 5_000;
+/** What Blender wrote may arrive after its end. */
+const LAST_WORDS_WITHIN_MS = 500;
 const OUTPUT_BYTES = 8 * 1024 ** 3;
 const OUTPUT_FILES = 4096;
 const PROCESSES = 128 + 12 * availableParallelism();
@@ -116,6 +118,7 @@ export class BlenderProcess {
       );
     }, EXIT_WITHIN_MS);
     const exit = await this.sandboxed.exited.finally(() => clearTimeout(timer));
+    await this.log.wholeWithin(LAST_WORDS_WITHIN_MS);
     const log = this.log.text;
     if (this.#killedBy) return new RenderFailure(this.#killedBy.kind, this.#killedBy.message, { log });
     return exitFailure(exit, log, doing);
