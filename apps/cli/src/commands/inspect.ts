@@ -50,13 +50,15 @@ async function inspectScene(scene: string | undefined, options: InspectOptions):
   // With --json the inspection is all that is printed.
   const report = options.json ? () => {} : reporter.report;
   const blenders = (options.blender ?? []).map((path) => resolve(path));
-  const input = await readInput({ scene, project: options.project, file: options.file, out: null, blenders, signal });
+  const input = await readInput({ scene, project: options.project, file: options.file, out: null, blenders });
   const mayUseServer = options.server !== undefined || blenders.length === 0;
   const network = await openNetwork({ server: options, mayUseServer, agents: 1, blenders, report, signal });
   try {
     assertReadableBy(input.header, await unlessAborted(network.blenderVersions(), signal), input.name);
-    const snapshotId = await uploadProject({ client: network.client, project: input.project, report, signal });
-    const inspected = await inspectProject({ client: network.client, snapshotId, file: input.project.file, signal });
+    const project = await input.collect(signal);
+    for (const message of project.warnings) report({ event: 'warning', message });
+    const snapshotId = await uploadProject({ client: network.client, project, report, signal });
+    const inspected = await inspectProject({ client: network.client, snapshotId, file: project.file, signal });
     return inspected.report;
   } finally {
     await network.close();

@@ -45,7 +45,7 @@ export async function runDemo(options: { out: string; keep?: boolean; json?: boo
     await mkdir(out, { recursive: true });
     say(`making a sample scene with Blender: ${shown(scene)}`);
     await makeSampleScene(scene, blender, signal);
-    const input = await readInput({ scene, out, blenders: [], signal });
+    const input = await readInput({ scene, out, blenders: [] });
 
     let job: Extract<CliEvent, { event: 'job' }> | null = null;
     let framesPerSecond = 24;

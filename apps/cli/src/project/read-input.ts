@@ -14,18 +14,18 @@ export interface InputOptions {
   /** Frames go here: it does not travel with the project. */
   out: string | null;
   blenders: string[];
-  signal: AbortSignal;
 }
 
 export interface Input {
   /** What messages call the scene. */
   name: string;
   header: BlendFileCheck['header'];
-  project: ProjectFiles;
+  /** Lists the files that travel with it; of a lone .blend Blender has to say which, so it takes a while. */
+  collect: (signal: AbortSignal) => Promise<ProjectFiles>;
 }
 
 /**
- * Checks the .blend that was named and lists the files that travel with it.
+ * Checks the .blend that was named, and the project folder around it.
  *
  * @throws PictorError with an input code, naming the file
  */
@@ -42,7 +42,7 @@ export async function readInput(options: InputOptions): Promise<Input> {
     throw usage(`Both ${scene} and --file ${file} are given: leave one out.`);
   const collected = await collectFolder({ project, file: inside, out: options.out });
   const { header } = await checkBlendFile(join(project, collected.file), collected.file);
-  return { name: collected.file, header, project: collected };
+  return { name: collected.file, header, collect: async () => collected };
 }
 
 async function readLoneFile(scene: string, options: InputOptions): Promise<Input> {
@@ -52,8 +52,8 @@ async function readLoneFile(scene: string, options: InputOptions): Promise<Input
     throw usage(`${scene} is a folder. Render a project folder with --project ${scene} --file SCENE.blend.`);
   }
   const { header } = await checkBlendFile(path, scene);
-  const project = await collectLoneFile(path, { blenders: options.blenders, signal: options.signal });
-  return { name: basename(path), header, project };
+  const { blenders } = options;
+  return { name: basename(path), header, collect: (signal) => collectLoneFile(path, { blenders, signal }) };
 }
 
 function usage(message: string): PictorError {

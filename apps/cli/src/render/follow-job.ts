@@ -5,7 +5,7 @@ import type { Report } from '../terminal/cli-event.ts';
 import { unlessAborted } from '../terminal/interruption.ts';
 import { createDownloader } from './download-outputs.ts';
 import { hasEnded } from './has-ended.ts';
-import { createJobView } from './job-view.ts';
+import { createJobView, type JobView } from './job-view.ts';
 
 export interface FollowOptions {
   client: ApiClient;
@@ -43,16 +43,20 @@ export async function followJob(options: FollowOptions): Promise<JobResult> {
     options.out === null ? null : createDownloader({ client, jobId, out: options.out, report, signal });
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => {});
+  let nudge = new AbortController();
   const streaming = readEvents(client, jobId, signal, (event) => {
     view.apply(event);
+    if (event.type === 'job.changed') nudge.abort();
     if (view.hasNewFrames()) downloader?.wake();
   }).catch(failed.reject);
   downloader?.failed.catch(failed.reject);
+  const pause = async () => {
+    await sleep(POLL_MS, undefined, { signal: AbortSignal.any([signal, nudge.signal]) }).catch(() => {});
+    if (nudge.signal.aborted) nudge = new AbortController();
+    signal.throwIfAborted();
+  };
   try {
-    const job = await unlessAborted(
-      Promise.race([pollUntilEnded(client, jobId, signal, view), failed.promise]),
-      signal,
-    );
+    const job = await unlessAborted(Promise.race([pollUntilEnded(client, jobId, pause, view), failed.promise]), signal);
     const { frames } = await client.listFrames({ params: { jobId } });
     view.showFrames(frames);
     view.showJob(job);
@@ -75,8 +79,8 @@ export async function followJob(options: FollowOptions): Promise<JobResult> {
 async function pollUntilEnded(
   client: ApiClient,
   jobId: string,
-  signal: AbortSignal,
-  view: ReturnType<typeof createJobView>,
+  pause: () => Promise<void>,
+  view: JobView,
 ): Promise<Job> {
   let awaySince: number | null = null;
   for (;;) {
@@ -91,8 +95,7 @@ async function pollUntilEnded(
       if (Date.now() - awaySince > MAX_AWAY_MS) throw error;
       view.showAway();
     }
-    await sleep(POLL_MS, undefined, { signal });
-    signal.throwIfAborted();
+    await pause();
   }
 }
 

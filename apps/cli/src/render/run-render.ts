@@ -25,8 +25,7 @@ export async function runRender(scene: string | undefined, options: RenderOption
   const blenders = (options.blender ?? []).map((path) => resolve(path));
   const out = resolve(options.out);
   await checkOut(out);
-  const input = await readInput({ scene, project: options.project, file: options.file, out, blenders, signal });
-  for (const message of input.project.warnings) report({ event: 'warning', message });
+  const input = await readInput({ scene, project: options.project, file: options.file, out, blenders });
 
   const network = await openNetwork({
     server: options,
@@ -75,9 +74,11 @@ async function prepareJob(options: ProjectRender): Promise<Job> {
   // An embedded network's agents start meanwhile; a server's agents are asked first, or a large upload would be for nothing.
   if (network.embedded) versions.catch(() => {});
   else await versions;
-  const snapshotId = await uploadProject({ client, project: input.project, report, signal });
+  const project = await input.collect(signal);
+  for (const message of project.warnings) report({ event: 'warning', message });
+  const snapshotId = await uploadProject({ client, project, report, signal });
   await versions;
-  const inspected = await inspectProject({ client, snapshotId, file: input.project.file, signal });
+  const inspected = await inspectProject({ client, snapshotId, file: project.file, signal });
   report({ event: 'inspection', ...inspected });
   for (const message of inspectionWarnings(inspected.report, order)) report({ event: 'warning', message });
 
@@ -89,7 +90,7 @@ async function prepareJob(options: ProjectRender): Promise<Job> {
           name: input.name.slice(-200),
           snapshotId,
           inspectionId: inspected.inspectionId,
-          settings: { ...settings, file: input.project.file },
+          settings: { ...settings, file: project.file },
           idempotencyKey: randomUUID(),
         },
       })

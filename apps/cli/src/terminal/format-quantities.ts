@@ -10,8 +10,9 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** `4.21` → `4.2 s`, `75` → `1:15 min`, `7500` → `2:05 h`. */
+/** `0.028` → `28 ms`, `4.21` → `4.2 s`, `75` → `1:15 min`, `7500` → `2:05 h`. */
 export function formatDuration(seconds: number): string {
+  if (seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
   const two = (value: number) => String(value).padStart(2, '0');
