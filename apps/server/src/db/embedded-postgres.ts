@@ -14,6 +14,7 @@ const START_SECONDS = 30;
 const STOP_SECONDS = 15;
 /** Longest path that a unix socket may have. */
 const SOCKET_PATH_BYTES = 107;
+const SOCKET_LOCK = '.s.PGSQL.5432.lock';
 
 export interface EmbeddedPostgresOptions {
   /** Where the cluster stands; `<dataDir>/postgres` for a server. Its log is beside it, with `.log` added. */
@@ -94,7 +95,9 @@ async function startPostmaster(
   connection: pg.ClientConfig,
   durable: boolean,
 ): Promise<Postmaster> {
-  await takeOver(clusterDir);
+  // An ending PostgreSQL removes the one file before the other.
+  await takeOver(clusterDir, path.join(clusterDir, 'postmaster.pid'));
+  await takeOver(clusterDir, path.join(socketDir, SOCKET_LOCK));
   const logFile = `${clusterDir}.log`;
   const settings = {
     listen_addresses: '',
@@ -182,8 +185,7 @@ async function stopPostmaster(child: ChildProcess, exited: Promise<void>): Promi
 }
 
 /** Ends a server that runs on this cluster without us: whoever started it was killed, and its guard has not come to it yet. */
-async function takeOver(clusterDir: string): Promise<void> {
-  const pidFile = path.join(clusterDir, 'postmaster.pid');
+async function takeOver(clusterDir: string, pidFile: string): Promise<void> {
   const content = await readFile(pidFile, 'utf8').catch(() => null);
   if (content === null) return;
   const pid = Number.parseInt(content, 10);
@@ -197,14 +199,15 @@ async function takeOver(clusterDir: string): Promise<void> {
     try {
       process.kill(pid, signal);
     } catch {
-      return;
+      break;
     }
     const deadline = Date.now() + STOP_SECONDS * 1000;
     while (Date.now() < deadline) {
-      if (!runsIn(pid, directory)) return;
+      if (!runsIn(pid, directory)) return rm(pidFile, { force: true });
       await sleep(20);
     }
   }
+  if (!runsIn(pid, directory)) await rm(pidFile, { force: true });
 }
 
 /** Whether `pid` is a process that works in `directory`, as a postmaster does in its cluster. */
@@ -240,7 +243,7 @@ async function answers(connection: pg.ClientConfig): Promise<boolean> {
 /** A folder for the socket that others cannot enter: beside the cluster, or in the system's one where that path is too long. */
 async function createSocketDir(clusterDir: string): Promise<string> {
   const beside = `${clusterDir}-socket`;
-  const fits = Buffer.byteLength(path.join(beside, '.s.PGSQL.5432.lock')) <= SOCKET_PATH_BYTES;
+  const fits = Buffer.byteLength(path.join(beside, SOCKET_LOCK)) <= SOCKET_PATH_BYTES;
   const owner = process.getuid?.() ?? 0;
   const name = `pictor-${owner}-${createHash('sha256').update(clusterDir).digest('hex').slice(0, 16)}`;
   const directory = fits ? beside : path.join(tmpdir(), name);
