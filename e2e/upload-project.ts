@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { createApiClient } from '@pictor/api-client';
-import type { InspectionReport } from '@pictor/protocol';
+import type { InspectionReport, SnapshotId } from '@pictor/protocol';
 
 type Client = ReturnType<typeof createApiClient>;
 
@@ -18,7 +18,8 @@ export async function uploadProject(client: Client, folder: string, file: string
   return { snapshotId, inspectionId, report };
 }
 
-async function inspect(client: Client, snapshotId: string, file: string) {
+/** Waits for the inspection of a .blend of a snapshot. */
+export async function inspect(client: Client, snapshotId: SnapshotId, file: string) {
   const { inspectionId } = await client.createInspection({ body: { snapshotId, file } });
   for (let waitMs = 20; ; waitMs = Math.min(waitMs * 1.5, 500)) {
     const inspection = await client.getInspection({ params: { inspectionId } });
