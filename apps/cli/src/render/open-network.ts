@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { PictorError } from '@pictor/protocol';
 import { type Connection, connect, type ServerOptions } from '../network/connect.ts';
 import { type EmbeddedNetwork, startEmbeddedNetwork } from '../network/embedded-network.ts';
@@ -59,15 +60,22 @@ export async function openNetwork(options: {
   };
 }
 
+/** An agent tells what it can do right after it has connected. */
+const CAPABILITIES_MS = 10_000;
+
 /** @throws PictorError `no-agent-for-job` where no agent is connected */
 async function listBlenderVersions(connection: Connection): Promise<string[]> {
-  const { workers } = await connection.client.listWorkers({});
-  const online = workers.filter((worker) => worker.status !== 'offline');
-  if (online.length === 0) {
-    throw new PictorError(
-      'no-agent-for-job',
-      `No agent is connected to ${connection.url}, so nothing can be rendered. Start one: "pictor worker create NAME", then "pictor agent --config worker-config.json".`,
-    );
+  for (const end = Date.now() + CAPABILITIES_MS; ; await sleep(50)) {
+    const { workers } = await connection.client.listWorkers({});
+    const online = workers.filter((worker) => worker.status !== 'offline');
+    if (online.length === 0) {
+      throw new PictorError(
+        'no-agent-for-job',
+        `No agent is connected to ${connection.url}, so nothing can be rendered. Start one: "pictor worker create NAME", then "pictor agent --config worker-config.json".`,
+      );
+    }
+    const known = online.flatMap((worker) => worker.capabilities ?? []);
+    if (known.length === 0 && Date.now() < end) continue;
+    return known.flatMap((capabilities) => capabilities.builds.map((build) => build.version));
   }
-  return online.flatMap((worker) => worker.capabilities?.builds.map((build) => build.version) ?? []);
 }
