@@ -179,14 +179,16 @@ describe('an agent', () => {
 
   test('goes on while the server is away, and delivers when it is back', async () => {
     const { server, agent } = await setup();
-    server.send({ type: 'lease', lease: await leaseOf(server, cube, [1, 2, 3]) });
-    await agent.event('rendering');
+    server.send({ type: 'lease', lease: await leaseOf(server, cube, [1, 2, 3], { settings: { samples: 400 } }) });
+    await waitUntil('the files are here', () => server.heartbeats().at(-1)?.cached.length === 1);
     await server.down();
     await waitUntil('all are rendered', () => agent.events.filter(({ event }) => event === 'rendering').length === 3);
     await server.up();
 
     const delivered = await reported(server, 'frame-delivered', 3);
-    expect(delivered.map(({ outputs }) => outputs[0]?.path)).toEqual(['0001.png', '0002.png', '0003.png']);
+    // Each is delivered as soon as its own upload gets through.
+    const paths = delivered.map(({ outputs }) => outputs[0]?.path);
+    expect(paths.toSorted()).toEqual(['0001.png', '0002.png', '0003.png']);
     expect(server.reports.map(({ sequence }) => sequence)).toEqual([1, 2, 3]);
   });
 

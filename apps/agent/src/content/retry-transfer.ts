@@ -10,7 +10,7 @@ export interface GrantSource {
 }
 
 const FIRST_WAIT_MS = 100;
-const LONGEST_WAIT_MS = 10_000;
+const LONGEST_WAIT_MS = 3_000;
 /** Wrong bytes more often than this are no accident of the line. */
 const MISMATCHES = 3;
 
