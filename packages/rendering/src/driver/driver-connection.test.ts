@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { DriverConnection, DriverMisbehaved } from './driver-connection.ts';
+import { ChannelClosed, DriverConnection, DriverMisbehaved } from './driver-connection.ts';
 
 let folder: string;
 let connection: DriverConnection;
@@ -60,6 +60,6 @@ describe('the driver is believed in the shape of its answers only', () => {
 
   test('a closed channel ends the command in work', async () => {
     inside.once('data', () => inside.end());
-    await expect(request()).rejects.toBeInstanceOf(DriverMisbehaved);
+    await expect(request()).rejects.toBeInstanceOf(ChannelClosed);
   });
 });

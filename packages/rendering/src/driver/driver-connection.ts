@@ -14,7 +14,10 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/** What ends a connection although Blender still runs: it said something that the driver does not say. */
+/** Blender ended, or closed its end of the channel. */
+export class ChannelClosed extends Error {}
+
+/** Something came out of the channel that the driver does not say. */
 export class DriverMisbehaved extends Error {}
 
 /** One command at a time over the driver's channel, each with its answer. */
@@ -39,8 +42,8 @@ export class DriverConnection {
     // Nobody may be listening yet, or any more.
     this.ready.catch(() => {});
     channel.on('data', (chunk: Buffer) => this.#receive(chunk));
-    channel.on('end', () => this.close(new DriverMisbehaved('The driver closed its channel')));
-    channel.on('error', (error) => this.close(error));
+    channel.on('end', () => this.close(new ChannelClosed('Blender closed the channel')));
+    channel.on('error', (error) => this.close(new ChannelClosed(error.message)));
   }
 
   /**

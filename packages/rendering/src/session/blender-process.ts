@@ -7,7 +7,7 @@ import { blenderMounts } from '../builds/blender-mounts.ts';
 import { deviceNodes } from '../builds/device-nodes.ts';
 import { BlenderLog } from '../driver/blender-log.ts';
 import { driverArguments, driverFolders, driverMounts } from '../driver/driver-arguments.ts';
-import { DriverConnection, DriverMisbehaved } from '../driver/driver-connection.ts';
+import { ChannelClosed, DriverConnection, DriverMisbehaved } from '../driver/driver-connection.ts';
 import { RenderFailure } from '../render-failure.ts';
 import { type SandboxedProcess, type SandboxProbe, startSandboxed } from '../sandbox/index.ts';
 import { exitFailure } from '../watchdog/index.ts';
@@ -39,30 +39,44 @@ export class BlenderProcess {
   readonly hasDisplay: boolean;
   readonly workDir: string;
   readonly #connection: DriverConnection;
+  #memoryLimitBytes: number | null;
   #killedBy: RenderFailure | null = null;
   #hasEnded = false;
+  #disposal: Promise<void> | undefined;
+  #tellDisposed: () => void = () => {};
+  /** Resolves when Blender and its folder are gone. */
+  readonly disposed = new Promise<void>((resolve) => {
+    this.#tellDisposed = resolve;
+  });
 
   private constructor(sandboxed: SandboxedProcess, options: BlenderProcessOptions) {
     this.sandboxed = sandboxed;
     this.hasDisplay = options.display;
     this.workDir = options.workDir;
+    this.#memoryLimitBytes = options.memoryLimitBytes;
     this.log.follow(sandboxed.stdout);
     this.log.follow(sandboxed.stderr);
     this.#connection = new DriverConnection(sandboxed.channel);
     void sandboxed.exited.then(() => {
       this.#hasEnded = true;
-      this.#connection.close(new DriverMisbehaved('Blender ended'));
+      this.#connection.close(new ChannelClosed('Blender ended'));
     });
   }
 
   /**
    * Starts Blender and returns when it waits for commands.
    *
-   * @throws RenderFailure `blender-crashed` if it does not come up; nothing is left running then.
+   * @throws RenderFailure `device-unavailable` if its sandbox cannot be started, `blender-crashed` if Blender does not come up;
+   *   nothing is left running then.
    */
   static async start(options: BlenderProcessOptions): Promise<BlenderProcess> {
     await mkdir(options.workDir, { recursive: true });
-    const process = new BlenderProcess(await startSandboxed(await sandboxOptions(options)), options);
+    const sandboxed = await startSandboxed(await sandboxOptions(options)).catch(async (error: unknown) => {
+      await rm(options.workDir, { recursive: true, force: true });
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new RenderFailure('device-unavailable', `Blender could not be started: ${reason}`, { cause: error });
+    });
+    const process = new BlenderProcess(sandboxed, options);
     const tooLate = setTimeout(() => {
       process.kill(new RenderFailure('blender-crashed', `Blender was not ready within ${READY_WITHIN_MS / 1000} s.`));
     }, READY_WITHIN_MS);
@@ -91,9 +105,23 @@ export class BlenderProcess {
       return await this.#connection.request(command, shape);
     } catch (error) {
       if (error instanceof RenderFailure) throw new RenderFailure(error.kind, error.message, { log: this.log.text });
-      if (this.#hasEnded || error instanceof DriverMisbehaved) throw await this.#failureOfEnd(doing);
-      throw error;
+      if (error instanceof DriverMisbehaved) {
+        const message = `Something in the scene spoke in the name of Pictor's driver while ${doing}: ${error.message}.`;
+        this.kill(new RenderFailure('blender-error', message));
+      }
+      const hasEnded = error instanceof ChannelClosed || error instanceof DriverMisbehaved;
+      throw hasEnded ? await this.#failureOfEnd(doing) : error;
     }
+  }
+
+  /** @throws RenderFailure `out-of-memory` where Blender has more already. */
+  async setMemoryLimit(bytes: number | null): Promise<void> {
+    if (bytes === this.#memoryLimitBytes) return;
+    await this.sandboxed.setMemoryLimit(bytes).catch((error: unknown) => {
+      const message = `The memory of Blender cannot be limited to ${bytes} bytes: ${String(error)}`;
+      throw new RenderFailure('out-of-memory', message, { cause: error });
+    });
+    this.#memoryLimitBytes = bytes;
   }
 
   /** Ends Blender at once; a command in work fails with `failure`. */
@@ -103,20 +131,20 @@ export class BlenderProcess {
   }
 
   /** Ends Blender if it still runs and removes its folder. */
-  async dispose(): Promise<void> {
-    await this.sandboxed.kill();
-    await rm(this.workDir, { recursive: true, force: true });
+  dispose(): Promise<void> {
+    this.#disposal ??= this.sandboxed
+      .kill()
+      .then(() => rm(this.workDir, { recursive: true, force: true }))
+      .finally(() => this.#tellDisposed());
+    return this.#disposal;
   }
 
   async #failureOfEnd(doing: string): Promise<RenderFailure> {
-    const timer = setTimeout(() => {
-      this.kill(
-        new RenderFailure(
-          'blender-error',
-          `What came from the driver while ${doing} was not the driver's, and Blender was ended.`,
-        ),
-      );
-    }, EXIT_WITHIN_MS);
+    const tooLate = new RenderFailure(
+      'blender-error',
+      `Blender closed its channel to the agent while ${doing}, and went on.`,
+    );
+    const timer = setTimeout(() => this.kill(tooLate), EXIT_WITHIN_MS);
     const exit = await this.sandboxed.exited.finally(() => clearTimeout(timer));
     await this.log.wholeWithin(LAST_WORDS_WITHIN_MS);
     const log = this.log.text;

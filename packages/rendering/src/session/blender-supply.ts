@@ -10,8 +10,10 @@ export class BlenderSupply {
   readonly #options: SupplyOptions;
   readonly #slots: SandboxSlots;
   readonly #standby: Standby;
-  readonly #disposals = new Set<Promise<void>>();
+  /** Every Blender until its folder is gone, those that are starting included. */
+  readonly #all = new Set<Promise<BlenderProcess>>();
   #started = 0;
+  #isClosed = false;
 
   constructor(options: SupplyOptions) {
     this.#options = options;
@@ -26,8 +28,8 @@ export class BlenderSupply {
 
   /** Ends a Blender without waiting for it; `close` does. */
   dispose(process: BlenderProcess): void {
-    const disposal = process.dispose().finally(() => this.#disposals.delete(disposal));
-    this.#disposals.add(disposal);
+    // A folder that cannot be removed now is removed with the device's.
+    process.dispose().catch(() => {});
   }
 
   /** While the device is at work no standby is started, unless it takes long. */
@@ -40,23 +42,27 @@ export class BlenderSupply {
     }
   }
 
+  /** Ends them all, whatever they do, and waits until they are gone. */
   async close(): Promise<void> {
-    await this.#standby.close();
-    await Promise.all(this.#disposals);
+    this.#isClosed = true;
+    this.#standby.close();
+    await Promise.all([...this.#all].map((starting) => starting.then((process) => process.dispose()).catch(() => {})));
   }
 
-  async #start(display: boolean): Promise<BlenderProcess> {
+  #start(display: boolean): Promise<BlenderProcess> {
+    if (this.#isClosed) return Promise.reject(new Error('The device was closed'));
     const slot = this.#slots.take();
     this.#started += 1;
     const workDir = join(this.#options.workDir, `blender-${this.#started}`);
-    const giveBack = () => this.#slots.giveBack(slot);
-    try {
-      const process = await BlenderProcess.start({ ...this.#options, slot, workDir, display });
-      process.sandboxed.exited.then(giveBack, giveBack);
-      return process;
-    } catch (error) {
-      giveBack();
-      throw error;
-    }
+    const starting = BlenderProcess.start({ ...this.#options, slot, workDir, display });
+    this.#all.add(starting);
+    starting
+      .then((process) => process.disposed)
+      .catch(() => {})
+      .finally(() => {
+        this.#slots.giveBack(slot);
+        this.#all.delete(starting);
+      });
+    return starting;
   }
 }

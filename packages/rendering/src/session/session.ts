@@ -6,11 +6,8 @@ import {
   RenderResult,
 } from '../driver/driver-answers.ts';
 import type { BlenderProcess } from './blender-process.ts';
+import { MemoryGrowth } from './memory-growth.ts';
 import { hasSameFiles, type SceneFile, type SceneToOpen } from './scene-to-open.ts';
-
-/** Growth that no honest scene needs from one frame to the next: memory is being lost. */
-const GROWTH_FACTOR = 1.5;
-const GROWTH_BYTES = 1024 ** 3;
 
 /** A Blender with the files of one snapshot, and the scene that it has open. */
 export class Session {
@@ -18,7 +15,7 @@ export class Session {
   readonly files: SceneFile;
   framesRendered = 0;
   #open: { settings: string; facts: OpenResult } | null = null;
-  #settledBytes = 0;
+  #growth = new MemoryGrowth();
 
   constructor(process: BlenderProcess, files: SceneFile) {
     this.process = process;
@@ -68,16 +65,12 @@ export class Session {
 
   /** Whether a frame's memory says that this Blender should be replaced. */
   hasOutgrown(memoryBytes: number): boolean {
-    // What the first frames load stays, and is no growth.
-    if (this.framesRendered <= 2) {
-      this.#settledBytes = Math.max(this.#settledBytes, memoryBytes);
-      return false;
-    }
-    return memoryBytes > Math.max(this.#settledBytes * GROWTH_FACTOR, this.#settledBytes + GROWTH_BYTES);
+    return this.#growth.isOutgrownBy(memoryBytes);
   }
 
   #forget(): void {
     this.#open = null;
     this.framesRendered = 0;
+    this.#growth = new MemoryGrowth();
   }
 }

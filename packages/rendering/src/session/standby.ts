@@ -26,7 +26,7 @@ export class Standby {
   async take(): Promise<BlenderProcess> {
     const waiting = this.#waiting;
     this.#waiting = null;
-    this.#latestTimer ??= setTimeout(() => this.#renew(), AT_LATEST_MS);
+    if (!this.#isClosed) this.#latestTimer ??= setTimeout(() => this.#renew(), AT_LATEST_MS);
     const process = await waiting?.catch(() => null);
     if (process && !process.hasEnded) return process;
     await process?.dispose();
@@ -42,16 +42,15 @@ export class Standby {
   endWork(): void {
     this.#atWork -= 1;
     clearTimeout(this.#idleTimer);
-    if (this.#atWork === 0) this.#idleTimer = setTimeout(() => this.#renew(), IDLE_MS);
+    if (this.#atWork === 0 && !this.#isClosed) this.#idleTimer = setTimeout(() => this.#renew(), IDLE_MS);
   }
 
-  async close(): Promise<void> {
+  /** No more are started; the one that waits is its owner's to end. */
+  close(): void {
     this.#isClosed = true;
+    this.#waiting = null;
     clearTimeout(this.#idleTimer);
     clearTimeout(this.#latestTimer);
-    const process = await this.#waiting?.catch(() => null);
-    this.#waiting = null;
-    await process?.dispose();
   }
 
   #renew(): void {

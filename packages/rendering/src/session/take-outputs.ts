@@ -34,6 +34,8 @@ export async function takeOutputs(
   const pictures = names.filter((name) => isPictureOf(frame.number, frame.extension, name));
   const { pictures: picturesWanted, fileOutputs } = frame.result;
   if (pictures.length < picturesWanted) {
+    // What stands at its place and is no regular file is refused by name.
+    await take(sandboxed, 'picture', frameName(frame.number) + frame.extension, destination);
     const missing = picturesWanted === 1 ? 'its picture' : `${picturesWanted - pictures.length} of its pictures`;
     throw new RenderFailure('no-output', `Blender rendered frame ${frame.number} without writing ${missing}.`);
   }
@@ -79,7 +81,7 @@ function asRenderFailure(error: unknown, name: string): unknown {
   if (!(error instanceof PictorError)) return error;
   if (error.code === 'disk-full') return new RenderFailure('disk-full', error.message, { cause: error });
   if (error.code === 'not-found') {
-    return new RenderFailure('no-output', `The output ${name} was gone before it could be taken.`, { cause: error });
+    return new RenderFailure('no-output', `Blender finished without writing ${name}.`, { cause: error });
   }
   return new RenderFailure('output-refused', error.message, { cause: error });
 }

@@ -62,8 +62,16 @@ function namesOfProcesses(): string[] {
   return processesOfTest().map(({ name }) => name);
 }
 
-function killBlendersOfTest(): void {
-  for (const { pid, name } of processesOfTest()) if (name === 'blender') process.kill(pid, 'SIGKILL');
+function once(work: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (!isDone) work();
+    isDone = true;
+  };
+}
+
+function signalBlendersOfTest(signal: NodeJS.Signals): void {
+  for (const { pid, name } of processesOfTest()) if (name === 'blender') process.kill(pid, signal);
 }
 
 describe('a warm Blender', () => {
@@ -143,6 +151,17 @@ describe('a warm Blender', () => {
     expect((await renderFrame(warm, 1)).files).toHaveLength(1);
   });
 
+  test('ends an inspection in work when it is closed', async () => {
+    const warm = await blender.warm();
+    const fill = async (jobDir: string) => {
+      await blender.scene('plain.blend').fill(jobDir);
+      void warm.close();
+    };
+    await failureOf(warm.inspect(blender.scene('plain.blend', {}, { fill })));
+    await warm.close();
+    expect(namesOfProcesses()).not.toContain('blender');
+  });
+
   test('leaves no process and no folder behind when it is closed', async () => {
     const workDir = join(blender.folder, 'closed');
     const warm = await blender.warm({ workDir });
@@ -218,11 +237,32 @@ describe('what fails says how, and the next frame renders all the same', () => {
     const warm = await blender.warm();
     const { counting, filled } = countingFill();
     await warm.open(blender.scene('endless.blend', {}, counting));
-    const failure = await failureOf(renderFrame(warm, 1, { onProgress: () => killBlendersOfTest() }));
+    const failure = await failureOf(renderFrame(warm, 1, { onProgress: once(() => signalBlendersOfTest('SIGKILL')) }));
     expect([failure.kind, failure.message]).toEqual(['blender-crashed', expect.stringMatching(/SIGKILL/)]);
     expect(filled()).toBe(1);
     const again = await failureOf(renderFrame(warm, 2, { timeouts: { stopSeconds: 1 } }));
     expect([again.kind, filled()]).toEqual(['timed-out', 2]);
+  });
+});
+
+describe('a scene whose script gets to run', () => {
+  test('gains nothing by speaking the protocol of the driver', async () => {
+    const warm = await blender.warm();
+    await warm.open(blender.scene('impostor.blend'));
+    const failure = await failureOf(renderFrame(warm, 1));
+    expect([failure.kind, failure.message]).toEqual([
+      'blender-error',
+      expect.stringMatching(/in the name of Pictor's driver/),
+    ]);
+    await warm.open(blender.scene('plain.blend'));
+    expect((await renderFrame(warm, 1)).files).toHaveLength(1);
+  });
+
+  test('gains nothing by leaving a link as its picture', async () => {
+    const warm = await blender.warm();
+    await warm.open(blender.scene('linking.blend'));
+    const failure = await failureOf(renderFrame(warm, 1));
+    expect([failure.kind, failure.message]).toEqual(['output-refused', expect.stringMatching(/symbolic link/)]);
   });
 });
 
@@ -242,6 +282,15 @@ describe('the watchdog', () => {
     );
     await warm.open(blender.scene('plain.blend'));
     expect((await renderFrame(warm, 1)).files).toHaveLength(1);
+  });
+
+  test('says so where Blender stands still', async () => {
+    const warm = await blender.warm();
+    await warm.open(blender.scene('endless.blend'));
+    const stopped = once(() => signalBlendersOfTest('SIGSTOP'));
+    const timeouts = { analysisSeconds: 1, stopSeconds: 2 };
+    const failure = await failureOf(renderFrame(warm, 1, { timeouts, onProgress: stopped }));
+    expect([failure.kind, failure.message]).toEqual(['no-progress', expect.stringMatching(/used no CPU/)]);
   });
 
   test('ends a scene that needs more memory than allowed', async () => {

@@ -143,6 +143,7 @@ class DeviceBlender implements WarmBlender {
         this.#dropSession();
         this.#session = this.#takeInspected(scene) ?? (await this.#newSession(scene, { display: false }));
       }
+      await this.#limitMemory(this.#session.process, scene);
       let session = this.#session;
       let warm = await this.#openIn(session, scene);
       if (this.#needsDisplay(session)) {
@@ -178,7 +179,8 @@ class DeviceBlender implements WarmBlender {
   async #newSession(scene: SceneFile, needs: { display: boolean }): Promise<Session> {
     const process = await this.#supply.take(needs);
     try {
-      await this.#prepare(process, scene);
+      await this.#limitMemory(process, scene);
+      await scene.fill(process.sandboxed.jobDir);
       return new Session(process, scene);
     } catch (error) {
       this.#supply.dispose(process);
@@ -186,11 +188,12 @@ class DeviceBlender implements WarmBlender {
     }
   }
 
-  async #prepare(process: BlenderProcess, scene: SceneFile): Promise<void> {
-    const ofDevice = this.#options.memoryLimitBytes;
-    const ofScene = scene.memoryLimitBytes ?? null;
-    if (ofScene !== null && (ofDevice === null || ofScene < ofDevice)) await process.sandboxed.setMemoryLimit(ofScene);
-    await scene.fill(process.sandboxed.jobDir);
+  /** The lower of the device's limit and the job's; a Blender that goes on may have had another job's. */
+  async #limitMemory(process: BlenderProcess, scene: SceneFile): Promise<void> {
+    const limits = [this.#options.memoryLimitBytes, scene.memoryLimitBytes].filter(
+      (limit) => typeof limit === 'number',
+    );
+    await process.setMemoryLimit(limits.length === 0 ? null : Math.min(...limits));
   }
 
   #needsDisplay(session: Session): boolean {

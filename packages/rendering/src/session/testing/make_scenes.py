@@ -442,6 +442,28 @@ def demanding():
     save("endless.blend")
 
 
+def scripted(name, script):
+    """Freestyle runs Python in spite of everything that switches scripts off."""
+    scene = begin()
+    scene.render.use_freestyle = True
+    text = bpy.data.texts.new("module.py")
+    text.write(script)
+    settings = scene.view_layers[0].freestyle_settings
+    settings.mode = "SCRIPT"
+    settings.modules.new().script = text
+    save(name)
+
+
+def impostor():
+    scripted("impostor.blend", "import os\nfor i in range(9):\n    os.write(3, b'{\"id\":%d,\"ok\":true,\"result\":{}}\\n' % i)\n")
+
+
+def linking():
+    """Its picture would be a link to another file."""
+    script = "import os\nos.symlink('/out/elsewhere.png', '/out/0001.png')\n"
+    scripted("linking.blend", script)
+
+
 def denoising():
     begin().cycles.use_denoising = True
     save("denoising.blend")
@@ -471,6 +493,8 @@ for make in (
     without_camera,
     missing,
     demanding,
+    impostor,
+    linking,
     denoising,
 ):
     make()
