@@ -4,8 +4,8 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PictorError } from '@pictor/protocol';
-import type { ServerAddress } from './create-api-client.ts';
 import { refusal, requestRoute, unreachable, urlOf } from './request-route.ts';
+import type { ServerAddress } from './server-address.ts';
 
 /** Asks for and sends chunks, over a few connections that stay open, again and again where the network fails. */
 export interface ChunkSender {

@@ -9,15 +9,8 @@ import {
 import { downloadOutput, openOutput } from './download-output.ts';
 import { readEvents } from './read-events.ts';
 import { requestRoute } from './request-route.ts';
+import type { ServerAddress } from './server-address.ts';
 import { type FileToUpload, type UploadOptions, uploadFiles } from './upload-files.ts';
-
-/** Where the server is and who asks. */
-export interface ServerAddress {
-  /** `http://127.0.0.1:7878`; a path is kept as a prefix. */
-  url: string;
-  /** The operator's token. */
-  token?: string;
-}
 
 /** One method per route of the protocol. */
 export type RouteMethods = {

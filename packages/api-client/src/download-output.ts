@@ -3,8 +3,8 @@ import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { PictorError } from '@pictor/protocol';
 import { createContentHash } from './content-hash.ts';
-import type { ServerAddress } from './create-api-client.ts';
 import { send, unreachable } from './request-route.ts';
+import type { ServerAddress } from './server-address.ts';
 
 /** Opens the content of an output; `sha256` is its name by rule C2. */
 export async function openOutput(

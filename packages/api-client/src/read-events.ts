@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { JobEvent, PictorError } from '@pictor/protocol';
-import type { ServerAddress } from './create-api-client.ts';
 import { send, unreachable } from './request-route.ts';
+import type { ServerAddress } from './server-address.ts';
 
 /** The server sends a heartbeat every 15 s: without three of them the connection is dead, whatever the socket says. */
 const SILENCE_MS = 45_000;

@@ -1,5 +1,5 @@
 import { ERRORS, type ErrorCode, ErrorReply, PictorError, ROUTES, type Route, type RouteName } from '@pictor/protocol';
-import type { ServerAddress } from './create-api-client.ts';
+import type { ServerAddress } from './server-address.ts';
 
 const TIMEOUT_MS = 120_000;
 

@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { CHUNK_BYTES, PictorError, type SnapshotFile } from '@pictor/protocol';
 import { createChunkSender } from './chunk-sender.ts';
 import { fileHash } from './content-hash.ts';
-import type { ServerAddress } from './create-api-client.ts';
+import type { ServerAddress } from './server-address.ts';
 
 export interface FileToUpload {
   /** Where it stands in the project. */

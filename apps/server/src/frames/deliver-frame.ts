@@ -2,6 +2,7 @@ import type { DeliveredOutput, Report } from '@pictor/protocol';
 import { sql } from 'kysely';
 import type { Tx } from '../db/index.ts';
 import { newId } from '../identity/index.ts';
+import { countOffLease, lockLease } from './claim-lease.ts';
 import { type ChangedFrame, publishFrames } from './frame-events.ts';
 
 export type Delivery = Extract<Report, { kind: 'frame-delivered' }>;
@@ -11,16 +12,8 @@ export type Delivery = Extract<Report, { kind: 'frame-delivered' }>;
  * the attempt is over. The caller has made sure that every chunk is in the store (SPEC.md R3).
  */
 export async function deliverFrame(tx: Tx, workerId: string, report: Delivery): Promise<boolean> {
-  // The lease's row is locked before the attempt's, as wherever leases end: two orders would be a deadlock.
   const { rows } = await sql<ChangedFrame>`
-    with lease as materialized (
-      select lease_id from leases
-      where lease_id = ${report.leaseId}
-        and token = ${report.token}
-        and worker_id = ${workerId}
-        and ended_at is null
-        and expires_at > now()
-      for update
+    with lease as materialized (${lockLease(workerId, report)}
     ), attempt as (
       update attempts a
       set status = 'delivered', ended_at = now(), render_seconds = ${report.renderSeconds}, total_seconds = ${report.totalSeconds},
@@ -29,13 +22,7 @@ export async function deliverFrame(tx: Tx, workerId: string, report: Delivery): 
       from lease
       where a.attempt_id = ${report.attemptId} and a.lease_id = lease.lease_id and a.status = 'processing'
       returning a.frame_id, a.lease_id, a.worker_id
-    ), counted as (
-      update leases l
-      set frames_left = frames_left - 1,
-        ended_at = case when frames_left = 1 then now() end,
-        end_reason = case when frames_left = 1 then 'finished' end
-      from attempt
-      where l.lease_id = attempt.lease_id
+    ), counted as (${countOffLease}
     ), frame as (
       update frames f
       set status = 'verifying'

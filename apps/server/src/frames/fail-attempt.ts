@@ -1,6 +1,7 @@
 import { FAILURES, type FailureKind, type JobId, type Report } from '@pictor/protocol';
 import { sql } from 'kysely';
 import type { Tx } from '../db/index.ts';
+import { countOffLease, lockLease } from './claim-lease.ts';
 import { endJobLeases, type StoppedLease } from './end-leases.ts';
 import { type ChangedFrame, publishFrames } from './frame-events.ts';
 
@@ -22,14 +23,7 @@ export async function failAttempt(
 ): Promise<{ stopped: StoppedLease[] } | null> {
   const { fault, retryElsewhere } = FAILURES[report.failure];
   const { rows } = await sql<ChangedFrame>`
-    with lease as materialized (
-      select lease_id from leases
-      where lease_id = ${report.leaseId}
-        and token = ${report.token}
-        and worker_id = ${workerId}
-        and ended_at is null
-        and expires_at > now()
-      for update
+    with lease as materialized (${lockLease(workerId, report)}
     ), attempt as (
       update attempts a
       set status = 'failed', ended_at = now(), failure = ${report.failure}, fault = ${fault}, message = ${report.message},
@@ -37,13 +31,7 @@ export async function failAttempt(
       from lease
       where a.attempt_id = ${report.attemptId} and a.lease_id = lease.lease_id and a.status = 'processing'
       returning a.frame_id, a.lease_id, a.worker_id
-    ), counted as (
-      update leases l
-      set frames_left = frames_left - 1,
-        ended_at = case when frames_left = 1 then now() end,
-        end_reason = case when frames_left = 1 then 'finished' end
-      from attempt
-      where l.lease_id = attempt.lease_id
+    ), counted as (${countOffLease}
     ), frame as (
       update frames f
       set failures = failures + 1,

@@ -17,7 +17,7 @@ import {
   recordCapabilities,
   tellStopped,
 } from '../workers/index.ts';
-import type { GatewayDeps } from './attach-gateway.ts';
+import type { GatewayDeps } from './gateway-deps.ts';
 import { admitAgent, type Challenge, challengeAgent, compareProtocol, type Refusal, refusal } from './handshake.ts';
 import { parseAgentMessage, parseJson, VersionOnly } from './parse-message.ts';
 import type { ProgressFeed } from './progress-feed.ts';

@@ -1,28 +1,13 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import type { ObjectStore } from '../assets/index.ts';
-import type { Checks } from '../checks/index.ts';
-import { type Db, withTransaction } from '../db/index.ts';
-import type { Grants } from '../identity/index.ts';
-import type { EventFeed } from '../outbox/index.ts';
-import type { Scheduler } from '../scheduler/index.ts';
-import { markAllOffline, type Presence, recordLastSeen } from '../workers/index.ts';
+import { withTransaction } from '../db/index.ts';
+import { markAllOffline, recordLastSeen } from '../workers/index.ts';
 import { AgentConnection } from './agent-connection.ts';
+import type { GatewayDeps } from './gateway-deps.ts';
 import { refusal } from './handshake.ts';
 import { createProgressFeed } from './progress-feed.ts';
 import { createRenewals } from './renewals.ts';
-
-export interface GatewayDeps {
-  db: Db;
-  store: ObjectStore;
-  grants: Grants;
-  presence: Presence;
-  feed: Pick<EventFeed, 'broadcast'>;
-  scheduler: Scheduler;
-  checks: Checks;
-  log: (message: string) => void;
-}
 
 /** The door for agents. */
 export interface Gateway {

@@ -1,1 +1,2 @@
-export { attachGateway, type Gateway, type GatewayDeps } from './attach-gateway.ts';
+export { attachGateway, type Gateway } from './attach-gateway.ts';
+export type { GatewayDeps } from './gateway-deps.ts';
