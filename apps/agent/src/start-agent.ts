@@ -16,6 +16,7 @@ import {
   type WorkMessage,
 } from './connection/open-connection.ts';
 import { createChunkClient } from './content/chunk-client.ts';
+import { endLeftOver } from './identity/end-left-over.ts';
 import type { Identity } from './identity/load-identity.ts';
 import { inspectScene } from './inspections/inspect-scene.ts';
 import { rememberLeases } from './leases/remember-leases.ts';
@@ -54,6 +55,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { config, workerConfig, dataDir, identity, emit } = options;
   const sessionsDir = join(dataDir, 'sessions');
   const cacheDir = join(dataDir, 'cache');
+  await endLeftOver(sessionsDir);
   await rm(sessionsDir, { recursive: true, force: true });
   await mkdir(sessionsDir, { recursive: true });
   const client = createChunkClient(workerConfig.server);
