@@ -2,6 +2,7 @@
 
 import bpy
 
+from compositor import compositor_nodes
 from failure import Failure
 
 MOVIE_FORMATS = {"AVI_JPEG", "AVI_RAW", "FFMPEG"}
@@ -99,19 +100,30 @@ def apply_samples(scene, samples):
 def apply_format(scene, output_format):
     image = scene.render.image_settings
     if output_format is not None:
-        image.file_format = output_format["type"]
+        set_file_format(image, output_format["type"])
         depth = output_format.get("depth") or DEFAULT_DEPTHS[output_format["type"]]
         image.color_depth = str(depth)
     elif image.file_format in MOVIE_FORMATS:
-        image.file_format = "PNG"
+        set_file_format(image, "PNG")
         image.color_depth = "8"
+
+
+def set_file_format(image, file_format):
+    # Blender 5 offers the formats of the chosen medium only.
+    if hasattr(image, "media_type"):
+        image.media_type = "MULTI_LAYER_IMAGE" if file_format == "OPEN_EXR_MULTILAYER" else "IMAGE"
+    image.file_format = file_format
 
 
 def turn_denoising_off(scene):
     if scene.render.engine == "CYCLES":
-        scene.cycles.use_denoising = False
-        for layer in scene.view_layers:
-            layer.cycles.use_denoising = False
+        # Before Blender 2.90 only view layers had the setting.
+        for owner in [scene.cycles] + [layer.cycles for layer in scene.view_layers]:
+            if hasattr(owner, "use_denoising"):
+                owner.use_denoising = False
+    for node, _ in compositor_nodes(scene):
+        if node.type == "DENOISE":
+            node.mute = True
 
 
 def apply_device(scene, wanted, device):

@@ -5,6 +5,7 @@ import re
 
 import bpy
 
+from compositor import compositor_nodes
 from failure import Failure
 
 
@@ -25,9 +26,9 @@ def redirect_file_outputs(scene, out_folder):
     taken = set()
     outputs = []
     for other in [scene] + [other for other in bpy.data.scenes if other != scene]:
-        if not other.render.use_compositing or not other.use_nodes or other.node_tree is None:
-            continue
-        for node, is_muted in file_output_nodes(other.node_tree, set()):
+        for node, is_muted in compositor_nodes(other):
+            if node.type != "OUTPUT_FILE":
+                continue
             files = 0 if is_muted or other != scene else written_by_node(node, scene)
             outputs.append(redirect(node, files, out_folder, taken))
     return outputs
@@ -57,18 +58,6 @@ def written_by_node(node, scene):
             # Two slots of one name write one file.
             formats[slot.path] = node.format if slot.use_node_format else slot.format
     return sum(written_with_format(scene, image_format) for image_format in formats.values())
-
-
-def file_output_nodes(tree, seen, is_muted=False):
-    """Every File Output node of a node tree and the groups in it, each with whether it is muted."""
-    if tree in seen:
-        return
-    seen.add(tree)
-    for node in tree.nodes:
-        if node.type == "OUTPUT_FILE":
-            yield node, is_muted or node.mute
-        elif node.type == "GROUP" and node.node_tree is not None:
-            yield from file_output_nodes(node.node_tree, seen, is_muted or node.mute)
 
 
 def free_folder_name(node, taken):

@@ -94,9 +94,10 @@ def small_pictures(scene):
         (render, "use_compositing", False),
         (render, "use_sequencer", False),
         (scene.cycles, "samples", 1),
-        (scene.cycles, "use_denoising", False),
         (scene.eevee, "taa_render_samples", 1),
     ]
+    if hasattr(scene.cycles, "use_denoising"):
+        cheap.append((scene.cycles, "use_denoising", False))
     kept = [(owner, name, getattr(owner, name)) for owner, name, _ in cheap]
     try:
         for owner, name, value in cheap:

@@ -120,6 +120,13 @@ describe('settings of a job give the pixels of the same settings made in Blender
     });
   });
 
+  test('no denoiser, nor the node of the compositor', async () => {
+    await expectSameAsBlender('denoising-node.blend', [1], {
+      settings: { denoiser: 'off' },
+      prepare: 'S.cycles.use_denoising = False; S.node_tree.nodes["Denoise"].mute = True',
+    });
+  });
+
   test.each([
     ['PNG', 8],
     ['PNG', 16],

@@ -465,8 +465,15 @@ def linking():
 
 
 def denoising():
-    begin().cycles.use_denoising = True
+    scene = begin()
+    scene.cycles.use_denoising = True
     save("denoising.blend")
+    scene.use_nodes = True
+    tree = scene.node_tree
+    node = tree.nodes.new("CompositorNodeDenoise")
+    tree.links.new(tree.nodes["Render Layers"].outputs["Image"], node.inputs["Image"])
+    tree.links.new(node.outputs["Image"], tree.nodes["Composite"].inputs["Image"])
+    save("denoising-node.blend")
 
 
 os.makedirs(os.path.join(FOLDER, "textures"), exist_ok=True)
