@@ -8,6 +8,8 @@ export type AgentEvent =
   /** The last line: the agent exits with code 2. */
   | { event: 'refused'; reason: string; message: string }
   | { event: 'rendering'; leaseId: string; attemptId: string; frame: number }
+  /** Blender is asked to load the scene; `at` in milliseconds since 1970. */
+  | { event: 'opening'; leaseId: string; at: number }
   | { event: 'delivered'; leaseId: string; attemptId: string; frame: number; renderSeconds: number }
   | { event: 'frame-failed'; leaseId: string; attemptId: string; frame: number; failure: FailureKind; message: string }
   | { event: 'inspected'; inspectionId: string; failure: FailureKind | null }

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { DeliveredOutput, receiptText } from '@pictor/protocol';
-import { type OutputDecoder, type RenderedFrame, RenderFailure } from '@pictor/rendering';
+import { formatMismatch, type OutputDecoder, type RenderedFrame, RenderFailure } from '@pictor/rendering';
 import type { z } from 'zod';
 import type { ChunkClient } from '../content/chunk-client.ts';
 import type { ReportOutbox } from '../reports/report-outbox.ts';
@@ -34,7 +34,11 @@ export async function deliverFrame(
     const files = [];
     for (const file of rendered.files) {
       work.signal.throwIfAborted();
-      const { width, height, pixelSha256 } = await surroundings.decoder.decode(file.localPath, { ownerId });
+      const decoded = await surroundings.decoder.decode(file.localPath, { ownerId });
+      const asked = file.kind === 'picture' ? held.lease.settings.format : undefined;
+      const mismatch = asked ? formatMismatch(decoded, asked) : null;
+      if (mismatch !== null) throw new RenderFailure('output-unreadable', `${file.path}: ${mismatch}`);
+      const { width, height, pixelSha256 } = decoded;
       const chunked = await hashChunks(file.localPath);
       const output = { kind: file.kind, path: file.path, ...chunked, pixelSha256, width, height };
       files.push({ path: file.localPath, chunked, output: checked(output) });

@@ -15,7 +15,13 @@ type Fill = (jobDir: string) => Promise<void>;
  */
 export interface DeviceBlender {
   /** Has the lease's scene open. Throws RenderFailure, or the signal's reason. */
-  open(build: BlenderBuild | undefined, lease: Lease, fill: Fill, signal: AbortSignal): Promise<void>;
+  open(
+    build: BlenderBuild | undefined,
+    lease: Lease,
+    fill: Fill,
+    signal: AbortSignal,
+    onOpening: () => void,
+  ): Promise<void>;
   /** Renders a frame of the scene that is open. Throws RenderFailure. */
   render(frame: RenderOptions): Promise<RenderedFrame>;
   /** Looks into a .blend, beside rendering. Throws RenderFailure. */
@@ -58,7 +64,7 @@ export function createDeviceBlender(options: DeviceBlenderOptions): DeviceBlende
   }
 
   return {
-    async open(wanted, lease, fill, signal) {
+    async open(wanted, lease, fill, signal, onOpening) {
       await use(known(wanted));
       const { snapshotId, ownerId, settings, manifest, memoryLimitBytes, timeouts } = lease;
       await blender.open({
@@ -71,6 +77,7 @@ export function createDeviceBlender(options: DeviceBlenderOptions): DeviceBlende
         memoryLimitBytes,
         stopSeconds: timeouts.stopSeconds,
         signal,
+        onOpening,
       });
     },
     render: (frame) => blender.render(frame),

@@ -55,6 +55,7 @@ export function createDeviceQueue(options: DeviceQueueOptions): DeviceQueue {
     });
     inHand.add(held);
     waiting.push(held);
+    options.decoder.prepare({ ownerId: lease.ownerId });
     // The server hears at once that the files are here.
     held.fetched.then(options.onChange, () => undefined);
     options.onChange();
@@ -146,7 +147,8 @@ export function createDeviceQueue(options: DeviceQueueOptions): DeviceQueue {
     await unlessAborted(held.fetched, AbortSignal.any([work.signal, leave.signal]));
     held.setProgress(work.frame.attemptId, 'loading', 0);
     const build = options.findBuild(lease.blenderSha256);
-    const open = () => blender.open(build, lease, (jobDir) => held.hold.fill(jobDir), work.signal);
+    const tell = () => options.emit({ event: 'opening', leaseId: lease.leaseId, at: Date.now() });
+    const open = () => blender.open(build, lease, (jobDir) => held.hold.fill(jobDir), work.signal, tell);
     try {
       await open();
     } catch (error) {

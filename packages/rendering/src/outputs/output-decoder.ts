@@ -44,12 +44,14 @@ export interface OutputDecoder {
    *   `output-refused` where it is no regular file; `no-output` where there is none.
    */
   decode(localPath: string, options?: { ownerId?: string }): Promise<DecodedPicture>;
+  /** Starts the process ahead of the first picture, which then need not wait for it. */
+  prepare(options?: { ownerId?: string }): void;
   /** Stops the process now, if one runs. */
   close(): Promise<void>;
 }
 
 /**
- * A decoder of what scenes left, as a sandboxed process that starts with the first picture and stops when it had nothing to do for
+ * A decoder of what scenes left, as a sandboxed process that starts when it is first needed and stops when it had nothing to do for
  * a minute. Any failure ends it: the next picture gets a fresh one. Pictures are decoded one at a time.
  *
  * @param options.workDir An existing folder, private to the agent.
@@ -115,7 +117,15 @@ export function createOutputDecoder(options: {
     }
   };
 
+  const prepareNow = async (ownerId: string | undefined): Promise<void> => {
+    clearTimeout(idleTimer);
+    idleTimer = setTimeout(() => void inTurn(stop), idleSeconds * 1000).unref();
+    // What is wrong is said by the first picture that cannot be decoded.
+    await childFor(ownerId).catch(() => undefined);
+  };
+
   return {
+    prepare: ({ ownerId } = {}) => void inTurn(() => prepareNow(ownerId)),
     decode: (localPath, { ownerId } = {}) => inTurn(() => decodeNow(localPath, ownerId)),
     close: () => inTurn(stop),
   };

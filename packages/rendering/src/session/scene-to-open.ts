@@ -20,6 +20,8 @@ export interface SceneFile {
 
 export interface SceneToOpen extends SceneFile {
   settings: RenderSettings;
+  /** Told when Blender is asked to load the file; not where the scene is open already. */
+  onOpening?: () => void;
 }
 
 /** Whether a Blender that has the files of `held` may be used for `wanted`. */

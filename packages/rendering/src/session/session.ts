@@ -45,6 +45,7 @@ export class Session {
     if (this.#open?.settings === settings) return true;
     this.#forget();
     const command = { command: 'open', file: scene.file, remaps: scene.remaps, settings: scene.settings, device };
+    scene.onOpening?.();
     const facts = await this.process.request(command, OpenResultShape, `opening ${scene.file}`);
     this.#open = { settings, facts };
     return false;
