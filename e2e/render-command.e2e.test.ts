@@ -232,6 +232,14 @@ describe('pictor render on a terminal', () => {
     await eventually(async () => expect((await filesIn('background')).length).toBe(60));
   });
 
+  it('asks whether to render without a denoiser that no agent has', async () => {
+    const run = onTerminal(scenes.denoised.path, '--frames', '1', ...out('asked'));
+    await run.waitFor(/Render without denoising\?/);
+    run.child.stdin?.write('y\n');
+    expect((await run.ended).code).toBe(0);
+    expect(await filesIn('asked')).toEqual(['0001.png']);
+  });
+
   it('cancels at a second Ctrl-C', async () => {
     const run = onTerminal(...longJob('second'));
     await run.waitFor(/frame \d+ done/);

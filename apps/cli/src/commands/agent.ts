@@ -1,10 +1,18 @@
-import { spawn } from 'node:child_process';
 import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
-import { childEnvironment, repositoryRoot } from '../config.ts';
+import { config } from '../config.ts';
+import { startProgram } from '../network/start-program.ts';
+import { checkBlenders } from '../render/check-blenders.ts';
 import { formatDuration } from '../terminal/format-quantities.ts';
 import { collect, withJsonOption } from './options.ts';
+
+interface AgentOptions {
+  config: string;
+  data?: string;
+  blender?: string[];
+  cacheBytes?: string;
+  json?: boolean;
+}
 
 /** `pictor agent`: the agent in the foreground, with lines that people can read. */
 export function addAgent(program: Command): void {
@@ -20,54 +28,50 @@ export function addAgent(program: Command): void {
       'after',
       `
 The first start enrols this machine: the agent makes its own key, and the config works nowhere else from then on.
-Ctrl-C finishes the frames in work; a second one stops at once.
+Ctrl-C finishes the frames in work; a second one stops at once. The log is $PICTOR_HOME/agent.log.
 
 Examples:
   pictor agent --config worker-config.json
   pictor agent --config worker-config.json --blender /opt/blender-4.2/blender`,
     )
-    .action(
-      async (options: { config: string; data?: string; blender?: string[]; cacheBytes?: string; json?: boolean }) => {
-        process.exitCode = await runAgent(
-          [
-            '--config',
-            resolve(options.config),
-            ...(options.data === undefined ? [] : ['--data', resolve(options.data)]),
-            ...(options.cacheBytes === undefined ? [] : ['--cache-bytes', options.cacheBytes]),
-            ...(options.blender ?? []).flatMap((path) => ['--blender', resolve(path)]),
-          ],
-          options.json ?? false,
-        );
-      },
-    );
+    .action(async (options: AgentOptions) => {
+      process.exitCode = await runAgent(options);
+    });
 }
 
-async function runAgent(args: string[], json: boolean): Promise<number> {
-  const agent = spawn(
-    process.execPath,
-    [join(repositoryRoot, 'apps/agent/src/main.ts'), 'run', '--exit-with-parent', ...args],
-    {
-      cwd: repositoryRoot,
-      env: childEnvironment(),
-      // Its log is for --json readers and files; people get the lines below.
-      stdio: ['pipe', 'pipe', json ? 'inherit' : 'ignore'],
-      detached: true,
+async function runAgent(options: AgentOptions): Promise<number> {
+  const logFile = join(config.home, 'agent.log');
+  const blenders = await checkBlenders(options.blender);
+  let hasSaidWhy = false;
+  const agent = startProgram({
+    script: 'apps/agent/src/main.ts',
+    args: [
+      'run',
+      '--exit-with-parent',
+      '--config',
+      resolve(options.config),
+      ...(options.data === undefined ? [] : ['--data', resolve(options.data)]),
+      ...(options.cacheBytes === undefined ? [] : ['--cache-bytes', options.cacheBytes]),
+      ...blenders.flatMap((path) => ['--blender', path]),
+    ],
+    logFile,
+    onEvent: (event) => {
+      const isFailure = event.event === 'refused' || event.event === 'failed';
+      hasSaidWhy ||= isFailure;
+      if (options.json) console.log(JSON.stringify(event));
+      const text = isFailure ? `error: ${event.message}` : options.json ? null : describe(event);
+      if (text !== null) (isFailure ? process.stderr : process.stdout).write(`${text}\n`);
     },
-  );
+  });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      // SIGTERM is what the agent understands: once to drain, twice to stop.
-      agent.kill('SIGTERM');
-    });
+    // SIGTERM is what the agent understands: once to drain, twice to stop.
+    process.on(signal, () => agent.kill('SIGTERM'));
   }
-  createInterface({ input: agent.stdout }).on('line', (line) => {
-    const text = json ? line : describe(JSON.parse(line));
-    if (text !== null) (text.startsWith('error: ') ? process.stderr : process.stdout).write(`${text}\n`);
-  });
-  return new Promise((resolve, reject) => {
-    agent.on('error', reject);
-    agent.on('close', (code, signal) => resolve(code ?? (signal === null ? 1 : 143)));
-  });
+  const { code, signal } = await agent.exited;
+  if (code !== 0 && !hasSaidWhy) {
+    process.stderr.write(`error: The agent ended by ${signal ?? `exit code ${code}`}. Its log says why: ${logFile}\n`);
+  }
+  return code ?? 1;
 }
 
 function describe(event: Record<string, unknown>): string | null {
@@ -77,9 +81,6 @@ function describe(event: Record<string, unknown>): string | null {
       return `${time} connected to ${event.server} as ${event.workerId}; Ctrl-C stops`;
     case 'disconnected':
       return `${time} disconnected: ${event.reason}; trying again`;
-    case 'refused':
-    case 'failed':
-      return `error: ${event.message}`;
     case 'rendering':
       return `${time} frame ${event.frame}: rendering`;
     case 'delivered':

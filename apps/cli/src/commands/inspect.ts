@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { assertReadableBy } from '@pictor/blend-file';
 import type { InspectionReport } from '@pictor/protocol';
 import type { Command } from 'commander';
@@ -6,6 +5,7 @@ import { describeInspection } from '../project/describe-inspection.ts';
 import { inspectProject } from '../project/inspect-project.ts';
 import { readInput } from '../project/read-input.ts';
 import { uploadProject } from '../project/upload-project.ts';
+import { checkBlenders } from '../render/check-blenders.ts';
 import { openNetwork } from '../render/open-network.ts';
 import { createReporter } from '../terminal/create-reporter.ts';
 import { createInterruption, unlessAborted } from '../terminal/interruption.ts';
@@ -49,7 +49,7 @@ async function inspectScene(scene: string | undefined, options: InspectOptions):
   const { signal } = interruption;
   // With --json the inspection is all that is printed.
   const report = options.json ? () => {} : reporter.report;
-  const blenders = (options.blender ?? []).map((path) => resolve(path));
+  const blenders = await checkBlenders(options.blender);
   const input = await readInput({ scene, project: options.project, file: options.file, out: null, blenders });
   const mayUseServer = options.server !== undefined || blenders.length === 0;
   const network = await openNetwork({ server: options, mayUseServer, agents: 1, blenders, report, signal });

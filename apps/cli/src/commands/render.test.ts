@@ -89,6 +89,7 @@ describe('pictor render, given what it cannot render', () => {
     [['--resolution', 'large'], '--resolution'],
     [['--format', 'bmp'], '--format'],
     [['--agents', '0'], '--agents'],
+    [['--blender', '/nowhere/blender'], '/nowhere/blender'],
     [['--unknown'], '--unknown'],
   ])('refuses the options %j, naming what is wrong', async (options, said) => {
     await writeFile(join(folder, 'a.blend'), aBlend());

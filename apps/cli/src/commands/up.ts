@@ -1,11 +1,12 @@
 import { mkdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { PictorError } from '@pictor/protocol';
 import type { Command } from 'commander';
 import { config } from '../config.ts';
 import { removeKeeper, writeKeeper } from '../network/keeper-file.ts';
 import { runKeeper } from '../network/run-keeper.ts';
 import { type NetworkEvent, startNetwork } from '../network/start-network.ts';
+import { checkBlenders } from '../render/check-blenders.ts';
 import { readAgents } from '../render/render-options.ts';
 import { createInterruption } from '../terminal/interruption.ts';
 import { collect, withJsonOption } from './options.ts';
@@ -13,6 +14,7 @@ import { collect, withJsonOption } from './options.ts';
 interface UpOptions {
   agents?: string;
   listen: string;
+  publicUrl?: string;
   blender?: string[];
   json?: boolean;
   embedded?: boolean;
@@ -25,6 +27,7 @@ export function addUp(program: Command): void {
     .description('Start a server and local agents; Ctrl-C stops them')
     .option('--agents <n>', 'agents on this machine, 0 for none (default: 1)')
     .option('--listen <host:port>', 'address of the server', '127.0.0.1:7878')
+    .option('--public-url <url>', 'address that agents on other machines reach it at (default: that of --listen)')
     .option('--blender <path>', 'Blender for the agents beside those they find (may be repeated)', collect);
   command.addOption(command.createOption('--embedded', 'keep a network for the command that started this').hideHelp());
   withJsonOption(command)
@@ -36,11 +39,11 @@ While it is up, render and job commands on this machine use it without --server.
 
 Examples:
   pictor up
-  pictor up --agents 0 --listen 0.0.0.0:7878      a server for agents on other machines
+  pictor up --agents 0 --listen 0.0.0.0:7878 --public-url http://10.0.0.5:7878    for agents on other machines
   pictor worker create render-node-1 > worker-config.json`,
     )
-    .action((options: UpOptions) => {
-      const blenders = (options.blender ?? []).map((path) => resolve(path));
+    .action(async (options: UpOptions) => {
+      const blenders = await checkBlenders(options.blender);
       const agents = readAgents(options.agents, 1, 0);
       return options.embedded ? runKeeper({ agents, blenders }) : runUp(options, agents, blenders);
     });
@@ -57,6 +60,7 @@ async function runUp(options: UpOptions, agents: number, blenders: string[]): Pr
   const network = await startNetwork({
     dataDir: folder,
     listen: options.listen,
+    publicUrl: options.publicUrl,
     agents,
     blenders,
     onEvent: (event) => {

@@ -19,7 +19,8 @@ export async function prepareWorker(options: {
   if (workerConfig) {
     const { workers } = await client.listWorkers({});
     const known = workers.find((worker) => worker.workerId === workerConfig?.workerId);
-    if (!known || (known.status === 'suspended' && !known.enrolled)) workerConfig = null;
+    // A revoked key never comes back.
+    if (!known || known.status === 'suspended') workerConfig = null;
   }
   if (!workerConfig) {
     await rm(options.folder, { recursive: true, force: true });

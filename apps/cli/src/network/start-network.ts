@@ -9,6 +9,8 @@ export interface NetworkOptions {
   dataDir: string;
   /** `host:port`; port 0 takes any. */
   listen: string;
+  /** Address for agents on other machines, where it is not that of `listen`. */
+  publicUrl?: string;
   agents: number;
   /** Blender programs for the agents beside those they find. */
   blenders: string[];
@@ -81,7 +83,12 @@ async function startServer(options: NetworkOptions) {
     program: () => ({
       script: 'apps/server/src/main.ts',
       args: [],
-      env: { PICTOR_DATA_DIR: options.dataDir, PICTOR_LISTEN: listen, PICTOR_EXIT_WITH_PARENT: '1' },
+      env: {
+        PICTOR_DATA_DIR: options.dataDir,
+        PICTOR_LISTEN: listen,
+        PICTOR_EXIT_WITH_PARENT: '1',
+        ...(options.publicUrl === undefined ? {} : { PICTOR_PUBLIC_URL: options.publicUrl }),
+      },
       logFile,
     }),
     workingEvent: 'ready',

@@ -9,6 +9,7 @@ import { uploadProject } from '../project/upload-project.ts';
 import { createReporter, type Reporter } from '../terminal/create-reporter.ts';
 import { createInterruption, type Interruption, unlessAborted } from '../terminal/interruption.ts';
 import { ask, canAsk } from './ask.ts';
+import { checkBlenders } from './check-blenders.ts';
 import { finishOrLeave } from './finish-or-leave.ts';
 import { type JobNetwork, openNetwork } from './open-network.ts';
 import { checkOut } from './out-folder.ts';
@@ -22,7 +23,7 @@ export async function runRender(scene: string | undefined, options: RenderOption
   const { report } = reporter;
   const order = readRenderOptions(options);
   const agents = readAgents(options.agents, 1, 1);
-  const blenders = (options.blender ?? []).map((path) => resolve(path));
+  const blenders = await checkBlenders(options.blender);
   const out = resolve(options.out);
   await checkOut(out);
   const input = await readInput({ scene, project: options.project, file: options.file, out, blenders });
