@@ -1,4 +1,5 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ERRORS, type ErrorCode, PictorError } from '@pictor/protocol';
 import { prepareWorker } from './prepare-worker.ts';
@@ -40,18 +41,22 @@ export interface LocalNetwork {
 export async function startNetwork(options: NetworkOptions): Promise<LocalNetwork> {
   await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
   const server = await startServer(options);
+  // Temporary files of agents, Blender and its sandbox: whichever of them is stopped in whatever way, they go with the network.
+  const temporaryFolder = await mkdtemp(join(tmpdir(), 'pictor-network-'));
+  await chmod(temporaryFolder, 0o711);
   const agents: Supervised[] = [];
   const network: LocalNetwork = {
     url: server.url,
     token: server.token,
     stop: async ({ drain }) => {
       await Promise.all(agents.map((agent) => agent.stop(drain ? DRAIN : AT_ONCE)));
+      await rm(temporaryFolder, { recursive: true, force: true });
       await server.supervised.stop(STOP_SERVER);
     },
   };
   try {
     for (let index = 1; index <= options.agents; index++) {
-      agents.push(await startAgent(`local-${index}`, network, options));
+      agents.push(await startAgent(`local-${index}`, network, temporaryFolder, options));
     }
   } catch (error) {
     await network.stop({ drain: false });
@@ -64,8 +69,9 @@ const DRAIN = [
   { signal: 'SIGTERM', waitMs: 24 * 3600 * 1000 },
   { signal: 'SIGTERM', waitMs: 10_000 },
 ] as const satisfies { signal: NodeJS.Signals; waitMs: number }[];
+/** Without frames in work the first signal ends an agent soon, and leaves no temporary files. */
 const AT_ONCE = [
-  { signal: 'SIGTERM', waitMs: 200 },
+  { signal: 'SIGTERM', waitMs: 3000 },
   { signal: 'SIGTERM', waitMs: 10_000 },
 ] as const satisfies { signal: NodeJS.Signals; waitMs: number }[];
 const STOP_SERVER = [{ signal: 'SIGTERM', waitMs: 30_000 }] as const satisfies {
@@ -113,7 +119,12 @@ async function startServer(options: NetworkOptions) {
   return { url, token, supervised };
 }
 
-async function startAgent(name: string, network: LocalNetwork, options: NetworkOptions): Promise<Supervised> {
+async function startAgent(
+  name: string,
+  network: LocalNetwork,
+  temporaryFolder: string,
+  options: NetworkOptions,
+): Promise<Supervised> {
   const folder = join(options.dataDir, 'agents', name);
   const { configFile, dataDir } = await prepareWorker({ name, folder, server: network });
   const logFile = join(options.dataDir, 'logs', `${name}.log`);
@@ -129,6 +140,7 @@ async function startAgent(name: string, network: LocalNetwork, options: NetworkO
         '--exit-with-parent',
         ...options.blenders.flatMap((path) => ['--blender', path]),
       ],
+      env: { TMPDIR: temporaryFolder },
       logFile,
     }),
     workingEvent: 'connected',

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
-import { stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { chmod, mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import { PictorError, TraceReport } from '@pictor/protocol';
 import { childEnvironment, repositoryRoot } from '../config.ts';
 import { checkPath } from './check-path.ts';
@@ -53,14 +54,12 @@ async function trace(
     '--json',
     ...options.blenders.flatMap((path) => ['--blender', path]),
   ];
-  const outcome = await new Promise<{ stdout: string; stderr: string; failed: boolean }>((resolve) => {
-    execFile(
-      process.execPath,
-      args,
-      { cwd: dirname(scene), env: childEnvironment(), maxBuffer: MAX_OUTPUT_BYTES, signal: options.signal },
-      (error, stdout, stderr) => resolve({ stdout, stderr, failed: error !== null }),
-    );
-  });
+  // Its temporary files stand here, so that none is left where it is stopped.
+  const folder = await mkdtemp(join(tmpdir(), 'pictor-files-'));
+  await chmod(folder, 0o711);
+  const outcome = await runAgent(args, folder, options.signal).finally(() =>
+    rm(folder, { recursive: true, force: true }),
+  );
   options.signal.throwIfAborted();
   const lines = outcome.stdout.trim().split('\n');
   const said = parse(lines.at(-1) ?? '');
@@ -73,6 +72,27 @@ async function trace(
   const report = TraceReport.safeParse(said);
   if (!report.success) throw new PictorError('internal', `The agent's list of the files of ${scene} cannot be read.`);
   return { report: report.data };
+}
+
+/** Runs the agent's program to its end. */
+async function runAgent(
+  args: string[],
+  temporaryFolder: string,
+  signal: AbortSignal,
+): Promise<{ stdout: string; stderr: string; failed: boolean }> {
+  const env = childEnvironment({ TMPDIR: temporaryFolder });
+  let closed: Promise<unknown> = Promise.resolve();
+  const outcome = await new Promise<{ stdout: string; stderr: string; failed: boolean }>((resolve) => {
+    const child = execFile(
+      process.execPath,
+      args,
+      { env, maxBuffer: MAX_OUTPUT_BYTES, signal },
+      (error, stdout, stderr) => resolve({ stdout, stderr, failed: error !== null }),
+    );
+    closed = new Promise((done) => child.once('close', done));
+  });
+  await closed;
+  return outcome;
 }
 
 function parse(line: string): unknown {
