@@ -56,6 +56,7 @@ describe('an agent', () => {
     expect(agent.events.map(({ event }) => event)).toEqual([
       'connected',
       'rendering',
+      'opening',
       'rendering',
       'delivered',
       'delivered',
