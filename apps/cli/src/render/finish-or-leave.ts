@@ -66,8 +66,8 @@ export async function finishOrLeave(options: {
       seconds: (performance.now() - started) / 1000,
     });
     if (result.status !== 'completed') {
-      const reason = result.reason ? `: ${result.reason}` : '';
-      throw new PictorError('job-failed', `The job ${job.jobId} was not finished, it is ${result.status}${reason}.`);
+      const reason = result.reason ? `: ${result.reason}` : '.';
+      throw new PictorError('job-failed', `The job ${job.jobId} was not finished, it is ${result.status}${reason}`);
     }
     if (result.failed > 0) {
       throw new PictorError(
