@@ -27,6 +27,7 @@ export interface RunningServer {
 const OWNER_ID = 'operator';
 /** So long replies under way may take when the server stops. */
 const CLOSE_MS = 5000;
+const CLOSE_LOOK_MS = 50;
 
 /** Builds and starts all rooms on a data folder. What was started before something failed is stopped again. */
 export async function startServer(config: Config, logger: FastifyBaseLogger): Promise<RunningServer> {
@@ -74,7 +75,8 @@ export async function startServer(config: Config, logger: FastifyBaseLogger): Pr
         ...jobHandlers(deps),
       },
     });
-    stops.push(() => closeApp(app));
+    const openRequests = countRequests(app);
+    stops.push(() => closeApp(app, openRequests));
     const gateway = await attachGateway(app.server, { db, store, grants, presence, feed, scheduler, checks, log });
     stops.push(() => gateway.close());
     url = await listen(app, config.listen);
@@ -134,8 +136,24 @@ async function listen(app: FastifyInstance, address: { host: string; port: numbe
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-async function closeApp(app: FastifyInstance): Promise<void> {
-  const timer = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS);
+/** Ends when the requests under way are answered, or after `CLOSE_MS`. */
+async function closeApp(app: FastifyInstance, openRequests: () => number): Promise<void> {
+  const deadline = Date.now() + CLOSE_MS;
+  // A connection on which nothing was ever asked is not idle to Node, and closing would wait for it.
+  const timer = setInterval(() => {
+    if (openRequests() === 0 || Date.now() > deadline) app.server.closeAllConnections();
+  }, CLOSE_LOOK_MS);
   await app.close();
-  clearTimeout(timer);
+  clearInterval(timer);
+}
+
+function countRequests(app: FastifyInstance): () => number {
+  let open = 0;
+  app.server.on('request', (_request, response) => {
+    open += 1;
+    response.once('close', () => {
+      open -= 1;
+    });
+  });
+  return () => open;
 }
