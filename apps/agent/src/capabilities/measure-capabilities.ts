@@ -1,7 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { arch, cpus, platform, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { type BlenderBuild, type Capabilities, PICTOR_VERSION, type RenderDevice } from '@pictor/protocol';
+import {
+  type BlenderBuild,
+  type Capabilities,
+  PICTOR_VERSION,
+  type RenderDevice,
+  untestedBlender,
+} from '@pictor/protocol';
 import {
   findBlenders,
   findDecoderProblem,
@@ -41,7 +47,12 @@ export async function probeBuilds(
   const builds: BlenderBuild[] = [];
   for (const path of await findBlenders(blenderPaths)) {
     try {
-      builds.push(await probeBuild(path, sandbox, buildsFile));
+      const build = await probeBuild(path, sandbox, buildsFile);
+      const untested = untestedBlender(build.version);
+      if (untested !== null) {
+        log('warn', untested, { path });
+      }
+      builds.push(build);
     } catch (error) {
       log('warn', 'A Blender could not be used.', { path, error: errorText(error) });
     }

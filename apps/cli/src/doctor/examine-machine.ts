@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { access, mkdir, statfs } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { BlenderBuild, RenderDevice } from '@pictor/protocol';
+import { BlenderBuild, RenderDevice, untestedBlender } from '@pictor/protocol';
 import { z } from 'zod';
 import { childEnvironment, config, repositoryRoot } from '../config.ts';
 import { formatBytes } from '../terminal/format-quantities.ts';
@@ -28,8 +28,6 @@ const AgentDoctor = z.object({
 
 const MIN_DISK_BYTES = 2 * 1024 ** 3;
 const MIN_MEMORY_BYTES = 4 * 1024 ** 3;
-/** The Blender that the tests run with; others start with a warning. */
-const TESTED_BLENDER = '3.4';
 
 /** Looks at everything that rendering on this machine takes. */
 export async function examineMachine(): Promise<Check[]> {
@@ -123,10 +121,8 @@ function blenderCheck(build: BlenderBuild): Check {
   if (build.engines.length === 0) {
     return check('Blender', 'missing', detail, 'this build renders nothing: install another one');
   }
-  const isTested = build.version.startsWith(`${TESTED_BLENDER}.`);
-  return isTested
-    ? check('Blender', 'ok', detail)
-    : check('Blender', 'warning', `${detail}; the tests run with ${TESTED_BLENDER}, not with this version`);
+  const untested = untestedBlender(build.version);
+  return untested === null ? check('Blender', 'ok', detail) : check('Blender', 'warning', `${detail}. ${untested}`);
 }
 
 function askAgent(): Promise<z.infer<typeof AgentDoctor> | string> {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PictorError } from '@pictor/protocol';
+import { PictorError, untestedBlender } from '@pictor/protocol';
 import { type Connection, connect, type ServerOptions } from '../network/connect.ts';
 import { type EmbeddedNetwork, startEmbeddedNetwork } from '../network/embedded-network.ts';
 import type { Report } from '../terminal/cli-event.ts';
@@ -34,7 +34,7 @@ export async function openNetwork(options: {
     return {
       ...connection,
       embedded: null,
-      blenderVersions: () => listBlenderVersions(connection),
+      blenderVersions: () => listBlenderVersions(connection, report),
       close: async () => {},
     };
   }
@@ -54,7 +54,7 @@ export async function openNetwork(options: {
     embedded,
     blenderVersions: async () => {
       await embedded.waitForAgents(1);
-      return listBlenderVersions(embedded);
+      return listBlenderVersions(embedded, report);
     },
     close: embedded.stop,
   };
@@ -63,8 +63,12 @@ export async function openNetwork(options: {
 /** An agent tells what it can do right after it has connected. */
 const CAPABILITIES_MS = 10_000;
 
-/** @throws PictorError `no-agent-for-job` where no agent is connected */
-async function listBlenderVersions(connection: Connection): Promise<string[]> {
+/**
+ * The Blenders of the agents that are connected; of those that the tests do not run with a warning is given.
+ *
+ * @throws PictorError `no-agent-for-job` where no agent is connected
+ */
+async function listBlenderVersions(connection: Connection, report: Report): Promise<string[]> {
   for (const end = Date.now() + CAPABILITIES_MS; ; await sleep(50)) {
     const { workers } = await connection.client.listWorkers({});
     const online = workers.filter((worker) => worker.status !== 'offline');
@@ -76,6 +80,10 @@ async function listBlenderVersions(connection: Connection): Promise<string[]> {
     }
     const known = online.flatMap((worker) => worker.capabilities ?? []);
     if (known.length === 0 && Date.now() < end) continue;
-    return known.flatMap((capabilities) => capabilities.builds.map((build) => build.version));
+    const versions = new Set(known.flatMap((capabilities) => capabilities.builds.map((build) => build.version)));
+    for (const message of [...versions].flatMap((version) => untestedBlender(version) ?? [])) {
+      report({ event: 'warning', message });
+    }
+    return [...versions];
   }
 }
