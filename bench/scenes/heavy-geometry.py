@@ -1,10 +1,11 @@
 """A scene whose frames cost geometry, not samples: blender -b --factory-startup --python heavy-geometry.py -- OUT.blend
 
-Statues with a subdivision each of their own, so that nothing is shared, textured with generated images; only the camera moves. A
+Statues with a subdivision each of their own, so that nothing is shared, textured with images beside the file; only the camera moves. A
 cold frame spends its time on modifiers, on handing meshes over and on the ray-tracing tree; the file itself stays small.
 """
 
 import math
+import os
 import random
 import sys
 
@@ -33,7 +34,11 @@ scene.world.node_tree.nodes["Background"].inputs["Color"].default_value = (0.5, 
 
 def textured_material(index):
     image = bpy.data.images.new(f"Grid {index}", 1024, 1024)
-    image.source, image.generated_type = "GENERATED", "COLOR_GRID"
+    image.generated_type, image.file_format = "COLOR_GRID", "PNG"
+    # Files, because Cycles sometimes crashes when it fetches several generated images at a time.
+    image.filepath_raw = os.path.join(os.path.dirname(OUT), f"grid-{index}.png")
+    image.save()
+    image.source = "FILE"
     material = bpy.data.materials.new(f"Stone {index}")
     material.use_nodes = True
     texture = material.node_tree.nodes.new("ShaderNodeTexImage")
@@ -67,3 +72,5 @@ for frame in range(1, FRAMES + 1):
     camera.keyframe_insert("location", frame=frame)
     camera.keyframe_insert("rotation_euler", frame=frame)
 bpy.ops.wm.save_as_mainfile(filepath=OUT, compress=True)
+bpy.ops.file.make_paths_relative()
+bpy.ops.wm.save_mainfile()
