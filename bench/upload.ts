@@ -76,6 +76,7 @@ try {
     `${describeMachine()}; ${values.megabytes} MiB, ${values.rounds} rounds.`,
     ['| row | seconds, median (range) | × `sha256sum` |', '| --- | --- | --- |', ...lines].join('\n'),
     `Target: first upload at most 2.00 × \`sha256sum\`. After seven bytes in the middle of the file were changed, ${(sentBytes / 2 ** 20).toFixed(0)} MiB were sent (one chunk is 16 MiB).`,
+    `The uploading process took at most ${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MiB of memory.`,
   ].join('\n\n');
   say(text);
   await writeSection('upload', text);
