@@ -205,7 +205,14 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   }
 
   function acceptInspection(task: InspectTask): void {
-    const surroundings = { cache, outbox, emit, blender: devices.blenderToInspect(), findBuild: devices.findBuild };
+    const surroundings = {
+      cache,
+      client,
+      outbox,
+      emit,
+      blender: devices.blenderToInspect(),
+      findBuild: devices.findBuild,
+    };
     const inspection = inspectScene(task, surroundings, stopping.signal)
       .catch((error) => log('error', 'An inspection could not be reported.', { error: errorText(error) }))
       .finally(() => {

@@ -154,6 +154,7 @@ const FROM_SERVER: Record<ServerMessage['type'], object> = {
       snapshotId: ids.snapshotId,
       manifest,
       file: 'a.blend',
+      bake: true,
       ownerId: 'operator',
       blenderSha256: sha256,
       grant: 'g',

@@ -4,7 +4,7 @@ import { FailureKind } from './failures.ts';
 import { AttemptId, FrameId, InspectionId, JobId, LeaseId, Sha256, SnapshotId, WorkerId } from './ids.ts';
 import { InspectionReport } from './inspections.ts';
 import { RenderSettings, Timeouts } from './render-settings.ts';
-import { ProjectPath, SnapshotManifest } from './snapshots.ts';
+import { ProjectPath, SnapshotFile, SnapshotManifest } from './snapshots.ts';
 
 /*
  * One outbound WebSocket per agent, JSON messages. Order: agent `hello`, server `challenge`, agent `proof`, server `welcome` or
@@ -150,7 +150,13 @@ export const Report = z.discriminatedUnion('kind', [
     level: z.enum(['alert', 'analysis']),
     evidence: z.string().max(4096),
   }),
-  z.object({ kind: z.literal('inspection-succeeded'), inspectionId: InspectionId, report: InspectionReport }),
+  z.object({
+    kind: z.literal('inspection-succeeded'),
+    inspectionId: InspectionId,
+    report: InspectionReport,
+    /** Of a bake: the .blend with its caches, uploaded before it is reported; `report` is of it. */
+    bakedFile: SnapshotFile.optional(),
+  }),
   z.object({
     kind: z.literal('inspection-failed'),
     inspectionId: InspectionId,
@@ -203,12 +209,13 @@ export const Lease = z.object({
 });
 export type Lease = z.infer<typeof Lease>;
 
-/** Look into a .blend, in the sandbox. */
+/** Look into a .blend, in the sandbox; with `bake`, bake its simulations into a copy and look into that. */
 export const InspectTask = z.object({
   inspectionId: InspectionId,
   snapshotId: SnapshotId,
   manifest: SnapshotManifest,
   file: ProjectPath,
+  bake: z.boolean().default(false),
   ownerId: z.string(),
   blenderSha256: Sha256,
   grant: z.string(),

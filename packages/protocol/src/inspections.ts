@@ -123,5 +123,7 @@ export const Inspection = z.object({
   report: InspectionReport.nullable(),
   /** Why it failed, for people. */
   failure: z.string().nullable(),
+  /** Of a bake that succeeded: the snapshot with the baked .blend, which `report` is of and jobs are made with. */
+  bakedSnapshotId: SnapshotId.nullable(),
 });
 export type Inspection = z.infer<typeof Inspection>;

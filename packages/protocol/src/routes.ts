@@ -61,8 +61,9 @@ export const ROUTES = {
     method: 'POST',
     path: '/v1/inspections',
     access: 'operator',
-    summary: 'Have an agent look into a .blend; the same snapshot and file are inspected once',
-    body: z.object({ snapshotId: SnapshotId, file: ProjectPath }),
+    summary:
+      'Have an agent look into a .blend, or bake its simulations first; for the same snapshot and file each is done once',
+    body: z.object({ snapshotId: SnapshotId, file: ProjectPath, bake: z.boolean().default(false) }),
     reply: Inspection,
   },
   getInspection: {

@@ -1,9 +1,11 @@
 import type { BlenderBuild, InspectionReport, InspectTask, Lease, RenderDevice } from '@pictor/protocol';
 import {
+  type BakedFile,
   createWarmBlender,
   type RenderedFrame,
   RenderFailure,
   type SandboxProbe,
+  type SceneFile,
   type WarmBlender,
 } from '@pictor/rendering';
 
@@ -31,6 +33,8 @@ export interface DeviceBlender {
     fill: Fill,
     signal: AbortSignal,
   ): Promise<InspectionReport>;
+  /** Bakes the simulations of a .blend, beside rendering. Throws RenderFailure. */
+  bake(build: BlenderBuild | undefined, task: InspectTask, fill: Fill, signal: AbortSignal): Promise<BakedFile>;
   /** The scene that is loaded, if one is. */
   warmScene(): { snapshotId: string; file: string } | null;
   /** Ends every Blender of the device; a command in work fails. */
@@ -63,6 +67,19 @@ export function createDeviceBlender(options: DeviceBlenderOptions): DeviceBlende
     }
   }
 
+  /** Only an idle device changes its build for an inspection: what renders is never stopped for one. */
+  async function beside<Result>(
+    wanted: BlenderBuild | undefined,
+    task: InspectTask,
+    work: (scene: Omit<SceneFile, 'fill'>) => Promise<Result>,
+  ): Promise<Result> {
+    await use(known(wanted));
+    const { snapshotId, ownerId, file, manifest } = task;
+    const working = work({ snapshotId, ownerId, file, remaps: manifest.remaps });
+    inspecting.add(working);
+    return working.finally(() => inspecting.delete(working));
+  }
+
   return {
     async open(wanted, lease, fill, signal, onOpening) {
       await use(known(wanted));
@@ -81,14 +98,9 @@ export function createDeviceBlender(options: DeviceBlenderOptions): DeviceBlende
       });
     },
     render: (frame) => blender.render(frame),
-    async inspect(wanted, task, fill, signal) {
-      // Only an idle device changes its build for an inspection: what renders is never stopped for one.
-      await use(known(wanted));
-      const { snapshotId, ownerId, file, manifest } = task;
-      const inspection = blender.inspect({ snapshotId, ownerId, file, remaps: manifest.remaps, fill, signal });
-      inspecting.add(inspection);
-      return inspection.finally(() => inspecting.delete(inspection));
-    },
+    inspect: (wanted, task, fill, signal) =>
+      beside(wanted, task, (scene) => blender.inspect({ ...scene, fill, signal })),
+    bake: (wanted, task, fill, signal) => beside(wanted, task, (scene) => blender.bake({ ...scene, fill, signal })),
     warmScene: () => blender.warmScene(),
     close: () => blender.close(),
   };

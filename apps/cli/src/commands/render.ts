@@ -23,6 +23,7 @@ export function addRender(program: Command): void {
     .option('--view-layer <name>', 'view layer to render (may be repeated)', collect)
     .option('--denoiser <off>', 'off: render without denoising')
     .option('--allow-missing', 'render although textures or libraries are missing')
+    .option('--bake', 'have unbaked simulations baked first, by one agent, then rendered by all (up to the last frame)')
     .option('--sequential', 'one agent renders all frames in order, for scenes that depend on the frames before')
     .option('--frames-per-node <n>', 'frames an agent gets at a time (default: by how long they take)')
     .option('--timeout-alert <minutes>', 'tell when a frame takes longer')

@@ -21,6 +21,11 @@ describe(readRenderOptions, () => {
     expect(read({ resolution }).settings.resolution).toEqual(expected);
   });
 
+  it('bakes or plays in order, never both', () => {
+    expect(read({ bake: true })).toMatchObject({ bake: true, sequential: false });
+    expect(codeOf({ bake: true, sequential: true })).toBe('settings-invalid');
+  });
+
   it.each(['0%', '5000%', '1920', '1920x', '0x0', '99999999x1', 'HD', ''])(
     'refuses the resolution %j',
     (resolution) => {

@@ -26,6 +26,7 @@ export interface RenderOptions {
   allowMissing?: boolean;
   denoiser?: string;
   sequential?: boolean;
+  bake?: boolean;
   timeoutAlert?: string;
   timeoutAnalysis?: string;
   timeoutStop?: string;
@@ -53,6 +54,8 @@ const FORMATS = {
 
 /** What the options ask of the job, but for what depends on the uploaded project. */
 export type JobOrder = Pick<CreateJob, 'frames' | 'framesPerNode' | 'sequential'> & {
+  /** Have simulations baked before the job is made. */
+  bake: boolean;
   settings: Omit<RenderSettings, 'file'>;
   timeouts: Timeouts;
   memoryLimitBytes: number | null;
@@ -65,10 +68,17 @@ export type JobOrder = Pick<CreateJob, 'frames' | 'framesPerNode' | 'sequential'
  */
 export function readRenderOptions(options: RenderOptions): JobOrder {
   if (options.frames !== undefined) parseFrames(options.frames);
+  if (options.bake && options.sequential) {
+    throw new PictorError(
+      'settings-invalid',
+      'Choose one of --bake (all agents render, from a baked copy of the scene) and --sequential (one agent plays the scene).',
+    );
+  }
   return {
     frames: options.frames,
     framesPerNode: wholeNumber('--frames-per-node', options.framesPerNode, 1, 10_000),
     sequential: options.sequential ?? false,
+    bake: options.bake ?? false,
     settings: {
       scene: options.scene,
       camera: options.camera,

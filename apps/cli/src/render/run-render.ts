@@ -9,6 +9,7 @@ import { uploadProject } from '../project/upload-project.ts';
 import { createReporter, type Reporter } from '../terminal/create-reporter.ts';
 import { createInterruption, type Interruption, unlessAborted } from '../terminal/interruption.ts';
 import { ask, canAsk } from './ask.ts';
+import { bakeScene } from './bake-scene.ts';
 import { checkBlenders } from './check-blenders.ts';
 import { finishOrLeave } from './finish-or-leave.ts';
 import { type JobNetwork, openNetwork } from './open-network.ts';
@@ -63,9 +64,10 @@ export async function renderProject(options: ProjectRender): Promise<boolean> {
   return unlessBroken(options.network, finishOrLeave({ ...options, job }));
 }
 
-/** Uploads, inspects and creates the job. */
+/** Uploads, inspects, bakes where that is asked for, and creates the job. */
 async function prepareJob(options: ProjectRender): Promise<Job> {
-  const { network, input, order } = options;
+  const { network, input } = options;
+  const { bake, ...order } = options.order;
   const { client } = network;
   const { report } = options.reporter;
   const { signal } = options.interruption;
@@ -79,9 +81,11 @@ async function prepareJob(options: ProjectRender): Promise<Job> {
   for (const message of project.warnings) report({ event: 'warning', message });
   const snapshotId = await uploadProject({ client, project, report, signal });
   await versions;
-  const inspected = await inspectProject({ client, snapshotId, file: project.file, signal });
-  report({ event: 'inspection', ...inspected });
-  for (const message of inspectionWarnings(inspected.report, order)) report({ event: 'warning', message });
+  const asked = { client, snapshotId, file: project.file, signal };
+  const found = await inspectProject(asked);
+  report({ event: 'inspection', inspectionId: found.inspectionId, report: found.report });
+  for (const message of inspectionWarnings(found.report, options.order)) report({ event: 'warning', message });
+  const inspected = bake ? await bakeScene(found, options.order, { ...asked, report }) : found;
 
   const create = (settings: JobOrder['settings']) =>
     client
@@ -89,7 +93,7 @@ async function prepareJob(options: ProjectRender): Promise<Job> {
         body: {
           ...order,
           name: input.name.slice(-200),
-          snapshotId,
+          snapshotId: inspected.snapshotId,
           inspectionId: inspected.inspectionId,
           settings: { ...settings, file: project.file },
           idempotencyKey: randomUUID(),

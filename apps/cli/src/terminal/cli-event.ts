@@ -9,6 +9,8 @@ export type CliEvent =
   | { event: 'upload'; sentBytes: number; totalBytes: number }
   | { event: 'uploaded'; snapshotId: string; files: number; totalBytes: number; sentBytes: number; seconds: number }
   | { event: 'inspection'; inspectionId: string; report: InspectionReport }
+  | { event: 'baking'; simulations: { kind: string; object: string }[] }
+  | { event: 'baked'; snapshotId: string; seconds: number }
   | { event: 'job'; jobId: string; name: string; frames: string; frameCount: number }
   | { event: 'job-changed'; jobId: string; status: string; reason: string | null }
   | {

@@ -21,6 +21,13 @@ export function eventText(event: CliEvent): string | null {
       const sent = event.sentBytes === event.totalBytes ? '' : `, ${formatBytes(event.sentBytes)} of it new`;
       return `uploaded ${count(event.files, 'file')} (${formatBytes(event.totalBytes)}${sent}) in ${formatDuration(event.seconds)}`;
     }
+    case 'baking': {
+      const named = event.simulations.map(({ kind, object }) => `${kind} of ${object}`);
+      const more = named.length > 8 ? ` and ${named.length - 8} more` : '';
+      return `baking ${named.slice(0, 8).join(', ')}${more}: one agent plays the scene`;
+    }
+    case 'baked':
+      return `baked in ${formatDuration(event.seconds)}`;
     case 'job':
       return `job ${event.jobId}: ${count(event.frameCount, 'frame')} (${event.frames}) of ${event.name}`;
     case 'job-changed': {

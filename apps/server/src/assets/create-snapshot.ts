@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { PictorError, type SnapshotFile, SnapshotId, type SnapshotManifest } from '@pictor/protocol';
 import { sql } from 'kysely';
-import { type Db, jsonb, withTransaction } from '../db/index.ts';
+import { type Db, jsonb, type Tx, withTransaction } from '../db/index.ts';
 import { checkContent } from './check-content.ts';
 import type { ObjectStore } from './object-store.ts';
 
@@ -19,32 +19,31 @@ export async function createSnapshot(
 ): Promise<SnapshotId> {
   refuseCollidingPaths(manifest.files);
   await checkContent(store, manifest.files);
+  return withTransaction(db, (tx) => insertSnapshot(tx, manifest, ownerId), { repeatable: true });
+}
+
+/** Inserts a snapshot whose content was checked, unless it is there. */
+export async function insertSnapshot(tx: Tx, manifest: SnapshotManifest, ownerId: string): Promise<SnapshotId> {
   const files = manifest.files.toSorted((a, b) => compare(a.path, b.path));
   const remaps = manifest.remaps.toSorted((a, b) => compare(a.original, b.original) || compare(a.path, b.path));
   const snapshotId = idOf(files, remaps, ownerId);
   const chunks = [...new Set(files.flatMap((file) => file.chunks))];
-  await withTransaction(
-    db,
-    async (tx) => {
-      const inserted = await tx
-        .insertInto('snapshots')
-        .values({
-          snapshot_id: snapshotId,
-          owner_id: ownerId,
-          manifest: jsonb({ files, remaps }),
-          total_bytes: files.reduce((total, file) => total + file.sizeBytes, 0),
-        })
-        .onConflict((conflict) => conflict.doNothing())
-        .returning('snapshot_id')
-        .execute();
-      if (inserted.length === 0) return;
-      await sql`
-        insert into snapshot_chunks (snapshot_id, sha256)
-        select ${snapshotId}, decode(chunk, 'hex')
-        from unnest(${chunks}::text[]) as chunk`.execute(tx);
-    },
-    { repeatable: true },
-  );
+  const inserted = await tx
+    .insertInto('snapshots')
+    .values({
+      snapshot_id: snapshotId,
+      owner_id: ownerId,
+      manifest: jsonb({ files, remaps }),
+      total_bytes: files.reduce((total, file) => total + file.sizeBytes, 0),
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .returning('snapshot_id')
+    .execute();
+  if (inserted.length === 0) return snapshotId;
+  await sql`
+    insert into snapshot_chunks (snapshot_id, sha256)
+    select ${snapshotId}, decode(chunk, 'hex')
+    from unnest(${chunks}::text[]) as chunk`.execute(tx);
   return snapshotId;
 }
 

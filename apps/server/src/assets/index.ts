@@ -1,6 +1,6 @@
 export { assetHandlers } from './asset-handlers.ts';
 export { type ClaimedFile, checkContent } from './check-content.ts';
-export { createSnapshot } from './create-snapshot.ts';
+export { createSnapshot, insertSnapshot } from './create-snapshot.ts';
 export { findMissingChunks } from './find-missing-chunks.ts';
 export { createFolderStore } from './folder-store.ts';
 export { getSnapshot, isChunkOfSnapshot } from './get-snapshot.ts';

@@ -32,6 +32,9 @@ export interface InspectionsTable {
   /** Shape: protocol's InspectionReport. */
   report: unknown | null;
   failure: string | null;
+  is_bake: Generated<boolean>;
+  /** Of a bake that succeeded. */
+  baked_snapshot_id: string | null;
   created_at: Generated<Date>;
   started_at: Date | null;
   ended_at: Date | null;

@@ -324,7 +324,7 @@ describe('an inspection', () => {
   it('is looked into by an agent, and its report is kept', async () => {
     const agent = await (await network.agent('looks')).start();
     const snapshotId = await aSnapshot(network.db, network.store);
-    const asked = await network.handlers.createInspection({ body: { snapshotId, file: 'scene.blend' } });
+    const asked = await network.handlers.createInspection({ body: { snapshotId, file: 'scene.blend', bake: false } });
     const task = await agent.inspectTask();
     expect(task).toMatchObject({ inspectionId: asked.inspectionId, snapshotId, file: 'scene.blend' });
     await agent.inspected(task, aReport());
@@ -338,7 +338,7 @@ describe('an inspection', () => {
   it('goes to another agent where the first one is gone', async () => {
     const lost = await (await network.agent('lost')).start();
     const snapshotId = await aSnapshot(network.db, network.store);
-    await network.handlers.createInspection({ body: { snapshotId, file: 'scene.blend' } });
+    await network.handlers.createInspection({ body: { snapshotId, file: 'scene.blend', bake: false } });
     const task = await lost.inspectTask();
     await lost.vanish();
     const next = await (await network.agent('next')).start();

@@ -9,7 +9,7 @@ import {
   releaseLease,
   type StoppedLease,
 } from '../frames/index.ts';
-import { recordInspection } from '../inspections/index.ts';
+import { checkBake, recordInspection } from '../inspections/index.ts';
 import { type ConnectedWorker, recordSequence } from '../workers/index.ts';
 import { isSignedBy } from './ed25519.ts';
 
@@ -30,20 +30,42 @@ export async function recordReport(
   sequence: number,
   report: Report,
 ): Promise<Recorded> {
-  const problem = report.kind === 'frame-delivered' ? await checkDelivery(deps.store, worker, report) : null;
+  const work =
+    'inspectionId' in report ? await inspectionWork(deps, worker, report) : await leaseWork(deps, worker, report);
   return withTransaction(
     deps.db,
     async (tx) => {
       const isNew = await recordSequence(tx, worker.workerId, sequence);
-      if (!isNew) return { outcome: 'duplicate', message: '', stopped: [] };
-      if (report.kind === 'frame-delivered' && problem !== null) return refuseDelivery(tx, worker, report, problem);
-      return apply(tx, worker, report);
+      return isNew ? work(tx) : { outcome: 'duplicate', message: '', stopped: [] };
     },
     { repeatable: true },
   );
 }
 
-/** What is wrong with a delivery, null where nothing (SPEC.md R3, R4). Looked at before the transaction: it reads the store. */
+type InspectionEnd = Extract<Report, { inspectionId: unknown }>;
+type LeaseReport = Exclude<Report, InspectionEnd>;
+/** What a report does within its transaction. What has to be read from the store was read before. */
+type Work = (tx: Tx) => Promise<Recorded>;
+
+async function leaseWork(deps: { store: ObjectStore }, worker: ConnectedWorker, report: LeaseReport): Promise<Work> {
+  if (report.kind !== 'frame-delivered') return (tx) => apply(tx, worker, report);
+  const problem = await checkDelivery(deps.store, worker, report);
+  return (tx) => (problem === null ? apply(tx, worker, report) : refuseDelivery(tx, worker, report, problem));
+}
+
+async function inspectionWork(
+  deps: { db: Db; store: ObjectStore },
+  worker: ConnectedWorker,
+  report: InspectionEnd,
+): Promise<Work> {
+  const outcome =
+    report.kind === 'inspection-succeeded'
+      ? await checkBake(deps, report)
+      : { failure: [FAILURES[report.failure].sentence, report.message].filter(Boolean).join(' ') };
+  return async (tx) => inspected(await recordInspection(tx, report.inspectionId, worker.workerId, outcome));
+}
+
+/** What is wrong with a delivery, null where nothing (SPEC.md R3, R4). */
 async function checkDelivery(store: ObjectStore, worker: ConnectedWorker, report: Delivery): Promise<string | null> {
   if (!isSignedBy(worker.publicKey, receiptText(report.attemptId, report.outputs), report.signature)) {
     return 'The signature of the delivery does not fit the key of the worker.';
@@ -71,7 +93,7 @@ async function refuseDelivery(tx: Tx, worker: ConnectedWorker, report: Delivery,
   return failed ? { outcome: 'refused', message, ...failed } : leaseLost;
 }
 
-async function apply(tx: Tx, worker: ConnectedWorker, report: Report): Promise<Recorded> {
+async function apply(tx: Tx, worker: ConnectedWorker, report: LeaseReport): Promise<Recorded> {
   const { workerId } = worker;
   switch (report.kind) {
     case 'frame-delivered':
@@ -84,12 +106,6 @@ async function apply(tx: Tx, worker: ConnectedWorker, report: Report): Promise<R
       return (await releaseLease(tx, { ...report, workerId }, report.reason)) ? recorded : leaseLost;
     case 'frame-alert':
       return (await alertFrame(tx, workerId, report)) ? recorded : leaseLost;
-    case 'inspection-succeeded':
-      return inspected(await recordInspection(tx, report.inspectionId, workerId, { report: report.report }));
-    case 'inspection-failed': {
-      const failure = [FAILURES[report.failure].sentence, report.message].filter(Boolean).join(' ');
-      return inspected(await recordInspection(tx, report.inspectionId, workerId, { failure }));
-    }
   }
 }
 

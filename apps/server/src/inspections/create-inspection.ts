@@ -6,14 +6,15 @@ import { publish } from '../outbox/index.ts';
 import { toInspection } from './get-inspection.ts';
 
 /**
- * Asks for an inspection of a file of a snapshot. The same file is inspected once: asked again, the same inspection comes back, enqueued
- * anew where it had failed. Throws `not-found` for the snapshot, `file-not-found` for the file.
+ * Asks for an inspection of a file of a snapshot, or for a bake of it. Each is done once: asked again, the same inspection comes back,
+ * enqueued anew where it had failed. Throws `not-found` for the snapshot, `file-not-found` for the file.
  */
 export async function createInspection(
   db: Db,
-  wanted: { snapshotId: SnapshotId; file: string },
+  wanted: { snapshotId: SnapshotId; file: string; bake?: boolean },
   ownerId: string,
 ): Promise<Inspection> {
+  const isBake = wanted.bake ?? false;
   return withTransaction(
     db,
     async (tx) => {
@@ -34,10 +35,11 @@ export async function createInspection(
           snapshot_id: wanted.snapshotId,
           file: wanted.file,
           owner_id: ownerId,
+          is_bake: isBake,
         })
         .onConflict((conflict) =>
           conflict
-            .columns(['snapshot_id', 'file'])
+            .columns(['snapshot_id', 'file', 'is_bake'])
             .doUpdateSet({
               status: 'enqueued',
               failure: null,
@@ -60,6 +62,7 @@ export async function createInspection(
         .selectAll()
         .where('snapshot_id', '=', wanted.snapshotId)
         .where('file', '=', wanted.file)
+        .where('is_bake', '=', isBake)
         .executeTakeFirstOrThrow();
       return toInspection(existing);
     },

@@ -21,5 +21,6 @@ export function toInspection(row: Selectable<Database['inspections']>): Inspecti
     status: row.status,
     report: row.report,
     failure: row.failure,
+    bakedSnapshotId: row.baked_snapshot_id,
   });
 }

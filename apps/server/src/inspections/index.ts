@@ -1,3 +1,4 @@
+export { checkBake } from './check-bake.ts';
 export { createInspection } from './create-inspection.ts';
 export { getInspection } from './get-inspection.ts';
 export { inspectionHandlers } from './inspection-handlers.ts';

@@ -8,6 +8,7 @@ export interface WaitingInspection {
   inspectionId: InspectionId;
   snapshotId: SnapshotId;
   file: string;
+  isBake: boolean;
   ownerId: string;
   /** Workers that were lost over it: another one goes first. */
   attempts: number;
@@ -17,7 +18,7 @@ export interface WaitingInspection {
 export async function listWaitingInspections(db: Db, limit = 100): Promise<WaitingInspection[]> {
   const rows = await db
     .selectFrom('inspections')
-    .select(['inspection_id', 'snapshot_id', 'file', 'owner_id', 'attempts'])
+    .select(['inspection_id', 'snapshot_id', 'file', 'is_bake', 'owner_id', 'attempts'])
     .where('status', '=', 'enqueued')
     .orderBy('created_at')
     .limit(limit)
@@ -48,7 +49,7 @@ export async function takeInspections(
       set status = 'processing', worker_id = ${workerId}, started_at = now(), attempts = attempts + 1
       from chosen
       where inspections.inspection_id = chosen.inspection_id
-      returning inspections.inspection_id, snapshot_id, file, owner_id, attempts`.execute(tx);
+      returning inspections.inspection_id, snapshot_id, file, is_bake, owner_id, attempts`.execute(tx);
     const taken = rows.map(toWaiting);
     await publish(
       tx,
@@ -66,6 +67,7 @@ function toWaiting(row: {
   inspection_id: string;
   snapshot_id: string;
   file: string;
+  is_bake: boolean;
   owner_id: string;
   attempts: number;
 }): WaitingInspection {
@@ -73,6 +75,7 @@ function toWaiting(row: {
     inspectionId: InspectionId.parse(row.inspection_id),
     snapshotId: SnapshotId.parse(row.snapshot_id),
     file: row.file,
+    isBake: row.is_bake,
     ownerId: row.owner_id,
     attempts: row.attempts,
   };

@@ -16,11 +16,11 @@ import { planJob } from './plan-job.ts';
 export async function createJob(db: Db, request: z.output<typeof CreateJob>, ownerId: string): Promise<JobId> {
   const existing = await findByKey(db, ownerId, request.idempotencyKey);
   if (existing) return existing;
-  const report = await getReport(db, request);
+  const { report, isBaked } = await getReport(db, request);
   const workers = (await listCapableWorkers(db)).filter(
     (worker) => worker.ownerId === ownerId || worker.capabilities.sandbox !== 'none',
   );
-  const plan = planJob(request, report, workers);
+  const plan = planJob(request, report, workers, { isBaked });
   return withTransaction(
     db,
     async (tx) => {
@@ -55,10 +55,12 @@ async function findByKey(db: Db, ownerId: string, key: string | undefined): Prom
 
 async function getReport(db: Db, request: z.output<typeof CreateJob>) {
   const inspection = await getInspection(db, request.inspectionId);
-  if (inspection.snapshotId !== request.snapshotId || inspection.file !== request.settings.file) {
+  // A bake is of the snapshot that it has made.
+  const snapshotId = inspection.bakedSnapshotId ?? inspection.snapshotId;
+  if (snapshotId !== request.snapshotId || inspection.file !== request.settings.file) {
     throw new PictorError(
       'settings-invalid',
-      `The inspection ${request.inspectionId} is of ${inspection.file} in the snapshot ${inspection.snapshotId}, the job is of ` +
+      `The inspection ${request.inspectionId} is of ${inspection.file} in the snapshot ${snapshotId}, the job is of ` +
         `${request.settings.file} in ${request.snapshotId}: have that inspected.`,
     );
   }
@@ -71,5 +73,5 @@ async function getReport(db: Db, request: z.output<typeof CreateJob>) {
       `The inspection of ${inspection.file} is not over yet: wait until it has succeeded.`,
     );
   }
-  return inspection.report;
+  return { report: inspection.report, isBaked: inspection.bakedSnapshotId !== null };
 }

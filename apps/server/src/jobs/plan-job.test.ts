@@ -25,10 +25,11 @@ function plan(
   request: Input = {},
   report: InspectionReport = aReport(),
   workers: CapableWorker[] = [aWorker('studio')],
+  options: Parameters<typeof planJob>[3] = {},
 ): ReturnType<typeof planJob> {
   const settings = { file: 'scene.blend', ...(request as { settings?: object }).settings };
   const ids = { snapshotId: 'snp_0000000000', inspectionId: 'ins_0000000000' };
-  return planJob(CreateJob.parse({ name: 'a job', ...ids, ...request, settings }), report, workers);
+  return planJob(CreateJob.parse({ name: 'a job', ...ids, ...request, settings }), report, workers, options);
 }
 
 function refusal(...args: Parameters<typeof plan>): PictorError {
@@ -100,7 +101,17 @@ describe(planJob.name, () => {
     const report = aReport({ historyDependences: [cloth], frameStart: 1, frameEnd: 9 });
     expect(refusal({}, report)).toMatchObject({ code: 'history-dependent' });
     expect(refusal({}, report).message).toContain('cloth of "Flag"');
+    expect(refusal({}, report).message).toContain('--bake');
+    const paint = { kind: 'dynamic-paint', object: 'Wall', modifier: 'Paint', bakeable: false } as const;
+    expect(refusal({}, aReport({ historyDependences: [paint] })).message).not.toContain('--bake');
+    expect(() => plan({}, report, undefined, { isBaked: true })).toThrow('could not be baked here');
     expect(plan({ sequential: true, frames: '5-9' }, report)).toMatchObject({ playFrom: 1, frames: '5-9' });
+  });
+
+  it('refuses frames after the last one that was baked', () => {
+    const planBaked = (frames: string) => plan({ frames }, aReport({ frameEnd: 4 }), undefined, { isBaked: true });
+    expect(planBaked('0-4').numbers).toHaveLength(5);
+    expect(() => planBaked('1-5')).toThrow('Frame 5 was not baked');
   });
 
   it('refuses an engine or device that no worker has, and says which workers there are', () => {

@@ -29,7 +29,12 @@ type Request = z.output<typeof CreateJob>;
  * Checks a request against what Blender found in the scene. Pure. Throws `unknown-scene`, `no-camera`, `unknown-camera`,
  * `settings-invalid`, `missing-files`, `history-dependent`, what the reading of frames throws, and what `chooseBlender` throws.
  */
-export function planJob(request: Request, report: InspectionReport, workers: readonly CapableWorker[]): JobPlan {
+export function planJob(
+  request: Request,
+  report: InspectionReport,
+  workers: readonly CapableWorker[],
+  { isBaked = false } = {},
+): JobPlan {
   const { settings } = request;
   const scene = findScene(report, settings.scene);
   checkCamera(scene, settings.camera);
@@ -37,9 +42,10 @@ export function planJob(request: Request, report: InspectionReport, workers: rea
   checkFormat(settings.format);
   checkTimeouts(request.timeouts);
   if (!settings.allowMissing) checkReferences(report);
-  if (!request.sequential) checkHistory(scene);
+  if (!request.sequential) checkHistory(scene, isBaked);
   const numbers = request.frames === undefined ? sceneFrames(scene) : parseFrames(request.frames);
   const engine = settings.engine ?? engineOf(scene);
+  if (isBaked) checkBakedFrames(scene, numbers);
   const requirements = chooseBlender(
     {
       engine,
@@ -118,15 +124,36 @@ function checkReferences(report: InspectionReport): void {
   );
 }
 
-function checkHistory(scene: SceneInspection): void {
+function checkHistory(scene: SceneInspection, isBaked: boolean): void {
   const { historyDependences } = scene;
   if (historyDependences.length === 0) return;
   const named = historyDependences.map(({ kind, object }) => `${kind} of ${quote(object)}`);
   throw new PictorError(
     'history-dependent',
-    `Frames of this scene depend on the frames before them: ${named.join(', ')}. Bake it in Blender and save the file, or ` +
+    `Frames of this scene depend on the frames before them: ${named.join(', ')}. ${isBaked ? BAKED_ADVICE : bakeAdvice(historyDependences)}, or ` +
       'have one worker render all frames in order (--sequential).',
     { details: { historyDependences } },
+  );
+}
+
+const BAKED_ADVICE =
+  'They could not be baked here, perhaps because the viewport does not show them: show them there and save the file, bake it in Blender';
+
+function bakeAdvice(historyDependences: SceneInspection['historyDependences']): string {
+  const stays = historyDependences.filter(({ bakeable }) => !bakeable);
+  if (stays.length === 0) return 'Have it baked first (--bake), bake it in Blender and save the file';
+  const inBlender = 'Bake it in Blender and save the file';
+  if (stays.length === historyDependences.length) return inBlender;
+  return `${inBlender} (--bake cannot bake the ${stays.map(({ kind, object }) => `${kind} of ${quote(object)}`).join(', ')})`;
+}
+
+/** What moves was baked up to the scene's last frame. */
+function checkBakedFrames(scene: SceneInspection, numbers: readonly number[]): void {
+  const beyond = numbers.find((number) => number > scene.frameEnd);
+  if (beyond === undefined) return;
+  throw invalid(
+    `Frame ${beyond} was not baked: the scene ${quote(scene.name)} ends at ${scene.frameEnd}. Choose frames up to there, or move the ` +
+      'end of the scene and save the file.',
   );
 }
 

@@ -8,6 +8,8 @@ import type { Manifests } from './push-leases.ts';
 
 /** An inspection takes seconds; one of a huge file on a slow line much longer. */
 const GRANT_SECONDS = 3600;
+/** A bake plays the whole scene, and what it made is uploaded at its end: nobody knows when. */
+const BAKE_GRANT_SECONDS = 7 * 24 * 3600;
 
 /** Gives waiting inspections to agents, one each, to those first that render nothing. Returns whether any waits on. */
 export async function dispatchInspections(
@@ -29,11 +31,12 @@ export async function dispatchInspections(
         snapshotId: task.snapshotId,
         manifest: await deps.manifests.get(task.snapshotId),
         file: task.file,
+        bake: task.isBake,
         ownerId,
         blenderSha256: build.sha256,
         grant: deps.grants.sign(
           { purpose: 'inspection', inspectionId, workerId: worker.workerId, snapshotId: task.snapshotId },
-          GRANT_SECONDS,
+          task.isBake ? BAKE_GRANT_SECONDS : GRANT_SECONDS,
         ),
       },
     });

@@ -12,6 +12,7 @@ import {
   type Report,
   receiptText,
   ServerMessage,
+  type SnapshotFile,
   type WorkerConfig,
 } from '@pictor/protocol';
 import WebSocket from 'ws';
@@ -235,8 +236,8 @@ export class FakeAgent {
     });
   }
 
-  inspected(task: InspectTask, report: InspectionReport) {
-    return this.report({ kind: 'inspection-succeeded', inspectionId: task.inspectionId, report });
+  inspected(task: InspectTask, report: InspectionReport, bakedFile?: SnapshotFile) {
+    return this.report({ kind: 'inspection-succeeded', inspectionId: task.inspectionId, report, bakedFile });
   }
 
   async heartbeat(

@@ -40,6 +40,9 @@ export type RenderResult = z.infer<typeof RenderResult>;
 
 export const InspectResult: z.ZodType<InspectionReport> = InspectionReportShape;
 
+/** Where the baked .blend is, below the output folder. */
+export const BakeResult = z.object({ file: z.literal('baked.blend') });
+
 export const Answer = z.discriminatedUnion('ok', [
   z.object({ id: z.number().int(), ok: z.literal(true), result: z.unknown() }),
   z.object({ id: z.number().int(), ok: z.literal(false), kind: FailureKind, message: z.string().max(100_000) }),

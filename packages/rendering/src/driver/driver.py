@@ -1,4 +1,4 @@
-"""Runs inside a sandboxed Blender and does what the agent says: open a scene, render a frame, inspect.
+"""Runs inside a sandboxed Blender and does what the agent says: open a scene, render a frame, inspect, bake.
 
     blender -b --factory-startup --disable-autoexec --python driver.py -- --job DIR --out DIR --inspection DIR
 
@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import bpy  # noqa: E402
 
+from bake_file import bake_file  # noqa: E402
 from channel import Channel  # noqa: E402
 from failure import Failure  # noqa: E402
 from inspect_file import inspect_file  # noqa: E402
@@ -56,6 +57,9 @@ def serve(arguments):
             elif command["command"] == "inspect":
                 opened = None
                 answer["result"] = inspect_file(command, folders)
+            elif command["command"] == "bake":
+                opened = None
+                answer["result"] = bake_file(command, folders)
             else:
                 raise Failure("blender-error", "The driver knows no command " + repr(command["command"]) + ".")
         except Failure as failure:

@@ -45,7 +45,10 @@ class OpenedScene:
 
 
 def load_file(file, remaps, job_folder):
-    """Loads the .blend and points its paths at the project's files; raises `scene-invalid`."""
+    """Loads the .blend and points its paths at the project's files; raises `scene-invalid`.
+
+    Returns a function that puts back the paths as they were written.
+    """
     path = os.path.join(job_folder, file)
     if not os.path.isfile(path):
         raise Failure("scene-invalid", f"The project has no file {file}.")
@@ -55,10 +58,9 @@ def load_file(file, remaps, job_folder):
         raise Failure("scene-invalid", f"Blender {bpy.app.version_string} cannot open {file}: {error}") from error
     if outcome != {"FINISHED"} or not os.path.samefile(bpy.data.filepath, path):
         raise Failure("scene-invalid", f"Blender {bpy.app.version_string} cannot open {file}.")
-    if remaps:
-        from remap import remap
+    from remap import remap
 
-        remap(remaps, job_folder)
+    return remap(remaps, job_folder)
 
 
 def open_scene(command, folders):

@@ -11,41 +11,65 @@ import bpy
 from references import fluid_domain, simulation_folders
 
 
+class Dependence:
+    """`block` is an object, or the scene of a rigid body world; `caches` are the point caches that a bake would fill."""
+
+    def __init__(self, kind, block, modifier, caches=()):
+        self.kind = kind
+        self.block = block
+        self.modifier = modifier
+        # Of linked data and of overrides of it a .blend holds no caches.
+        is_own = block.library is None and block.override_library is None
+        self.caches = list(caches) if is_own else []
+
+    def entry(self):
+        bakeable = len(self.caches) > 0
+        return {"kind": self.kind, "object": self.block.name, "modifier": self.modifier, "bakeable": bakeable}
+
+
 def history_dependences(scene, objects):
     """HistoryDependence entries of protocol for `objects`, those that take part in `scene`."""
-    found = []
+    return [dependence.entry() for dependence in find_dependences(scene, objects)]
+
+
+def find_dependences(scene, objects):
+    """The same as Dependence objects."""
     for block in objects:
         for modifier in block.modifiers:
-            if modifier.show_render and (kind := _kind(block, modifier)):
-                found.append(_entry(kind, block.name, modifier.name, block.library is None))
-        found.extend(_inverse_kinematics(block))
+            if modifier.show_render:
+                yield from _of_modifier(block, modifier)
+        yield from _inverse_kinematics(block)
     world = scene.rigidbody_world
     if world and world.enabled and _has_moving_bodies(world) and not _is_baked(world.point_cache):
-        found.append(_entry("rigid-body", scene.name, "Rigid Body World", scene.library is None))
-    return found
-
-
-def _entry(kind, block, modifier, bakeable):
-    return {"kind": kind, "object": block, "modifier": modifier, "bakeable": bakeable}
+        yield Dependence("rigid-body", scene, "Rigid Body World", [world.point_cache])
 
 
 def _is_baked(cache):
     return cache.is_baked or cache.use_external
 
 
-def _kind(block, modifier):
-    if modifier.type == "CLOTH":
-        return None if _is_baked(modifier.point_cache) else "cloth"
-    if modifier.type == "SOFT_BODY":
-        return None if _is_baked(modifier.point_cache) else "soft-body"
-    if modifier.type == "PARTICLE_SYSTEM":
-        return "particles" if _particles_depend(modifier.particle_system) else None
-    if modifier.type == "DYNAMIC_PAINT":
-        return "dynamic-paint" if _paint_depends(modifier.canvas_settings) else None
-    if modifier.type == "NODES":
-        return "simulation-nodes" if _simulation_depends(modifier) else None
-    domain = fluid_domain(modifier)
-    return "fluid" if domain and not _is_fluid_baked(domain) else None
+def _of_modifier(block, modifier):
+    if modifier.type in {"CLOTH", "SOFT_BODY"}:
+        if not _is_baked(modifier.point_cache):
+            kind = "cloth" if modifier.type == "CLOTH" else "soft-body"
+            yield Dependence(kind, block, modifier.name, [modifier.point_cache])
+    elif modifier.type == "PARTICLE_SYSTEM":
+        system = modifier.particle_system
+        if _particles_depend(system):
+            # Blender bakes no keyed particles.
+            is_keyed = system.settings.type != "HAIR" and system.settings.physics_type == "KEYED"
+            yield Dependence("particles", block, modifier.name, [] if is_keyed else [system.point_cache])
+    elif modifier.type == "DYNAMIC_PAINT":
+        # Its cache is always a folder beside the .blend, never within.
+        if _paint_depends(modifier.canvas_settings):
+            yield Dependence("dynamic-paint", block, modifier.name)
+    elif modifier.type == "NODES":
+        if _simulation_depends(modifier):
+            yield Dependence("simulation-nodes", block, modifier.name)
+    elif modifier.type == "FLUID":
+        domain = fluid_domain(modifier)
+        if domain and not _is_fluid_baked(domain):
+            yield Dependence("fluid", block, modifier.name)
 
 
 def _particles_depend(system):
@@ -113,4 +137,4 @@ def _inverse_kinematics(block):
     if pose is None or pose.ik_solver != "ITASC" or pose.ik_param.mode != "SIMULATION":
         return
     if any(constraint.type == "IK" for bone in pose.bones for constraint in bone.constraints):
-        yield _entry("inverse-kinematics", block.name, "iTaSC", False)
+        yield Dependence("inverse-kinematics", block, "iTaSC")

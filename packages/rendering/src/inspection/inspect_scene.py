@@ -98,7 +98,7 @@ def _drivers(block, name):
 def _scene(scene):
     render = scene.render
     image = render.image_settings
-    objects = _objects(scene)
+    objects = scene_objects(scene)
     marker_cameras = [marker.camera for marker in scene.timeline_markers if getattr(marker, "camera", None)]
     cameras = [block for block in scene.objects if block.type == "CAMERA"] + marker_cameras
     denoiser = _denoiser(scene)
@@ -136,7 +136,7 @@ def _scene(scene):
     }
 
 
-def _objects(scene):
+def scene_objects(scene):
     """Objects of the scene and of the collections that they instance, each once."""
     found, waiting = {}, list(scene.objects)
     while waiting:

@@ -1,5 +1,6 @@
 import type { InspectionReport, RenderDevice } from '@pictor/protocol';
 import {
+  BakeResult,
   InspectResult,
   type OpenResult,
   OpenResult as OpenResultShape,
@@ -55,6 +56,13 @@ export class Session {
     this.#forget();
     const command = { command: 'inspect', file: scene.file, remaps: scene.remaps };
     return await this.process.request(command, InspectResult, `inspecting ${scene.file}`);
+  }
+
+  /** The name of the baked file among the outputs. */
+  async bake(scene: SceneFile): Promise<string> {
+    this.#forget();
+    const command = { command: 'bake', file: scene.file, remaps: scene.remaps };
+    return (await this.process.request(command, BakeResult, `baking ${scene.file}`)).file;
   }
 
   async render(frame: { number: number; playFrom: number | null }): Promise<RenderResult> {

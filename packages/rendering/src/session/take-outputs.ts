@@ -77,6 +77,15 @@ async function take(
   }
 }
 
+/** Moves the file that a bake has left out of the sandbox. @throws RenderFailure as `takeOutputs`. */
+export async function takeBaked(sandboxed: SandboxedProcess, name: string, localPath: string): Promise<void> {
+  try {
+    await sandboxed.takeOutput(name, localPath);
+  } catch (error) {
+    throw asRenderFailure(error, name);
+  }
+}
+
 function asRenderFailure(error: unknown, name: string): unknown {
   if (!(error instanceof PictorError)) return error;
   if (error.code === 'disk-full') return new RenderFailure('disk-full', error.message, { cause: error });

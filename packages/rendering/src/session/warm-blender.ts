@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { chmod, copyFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { InspectionReport } from '@pictor/protocol';
 import type { BlenderProcess } from './blender-process.ts';
@@ -7,7 +7,7 @@ import { type FrameToRender, renderWatched } from './render-watched.ts';
 import type { SceneFile, SceneToOpen } from './scene-to-open.ts';
 import { Session } from './session.ts';
 import { withStopRules } from './stop-rules.ts';
-import type { RenderedFile } from './take-outputs.ts';
+import { type RenderedFile, takeBaked } from './take-outputs.ts';
 
 /** A Blender that has inspected a file waits so long for a job with it. */
 const KEEP_INSPECTED_MS = 60_000;
@@ -28,6 +28,13 @@ export interface RenderedFrame {
   /** Whether the scene was loaded already. */
   warm: boolean;
   log: string;
+}
+
+export interface BakedFile {
+  /** Out of the sandbox; whoever takes it removes it. */
+  localPath: string;
+  /** Of the baked file in the place of the one it was made from. */
+  report: InspectionReport;
 }
 
 export interface WarmBlender {
@@ -53,6 +60,13 @@ export interface WarmBlender {
    * @throws RenderFailure as `open`.
    */
   inspect(scene: SceneFile): Promise<InspectionReport>;
+  /**
+   * Bakes the simulations of a .blend into a copy of it, in a Blender of its own. May run while a frame renders, and takes as long as
+   * playing the scene does. What could not be baked is listed in its report.
+   *
+   * @throws RenderFailure as `open`.
+   */
+  bake(scene: SceneFile): Promise<BakedFile>;
   /** Ends all its processes and removes their folders. */
   close(): Promise<void>;
 }
@@ -72,6 +86,7 @@ class DeviceBlender implements WarmBlender {
   /** Of an opening that no frame has counted yet. */
   #loadSeconds = 0;
   #framesTaken = 0;
+  #bakesTaken = 0;
 
   constructor(options: WarmBlenderOptions) {
     this.#options = options;
@@ -116,15 +131,23 @@ class DeviceBlender implements WarmBlender {
 
   inspect(scene: SceneFile): Promise<InspectionReport> {
     return this.#supply.atWork(async () => {
-      const session = await this.#newSession(scene, { display: false });
+      const { session, report } = await this.#inspect(scene);
+      this.#keepInspected(session);
+      return report;
+    });
+  }
+
+  bake(scene: SceneFile): Promise<BakedFile> {
+    return this.#supply.atWork(async () => {
+      this.#bakesTaken += 1;
+      const localPath = join(this.#options.workDir, `baked-${this.#bakesTaken}.blend`);
       try {
-        const report = await withStopRules(session.process, { ...scene, doing: `inspecting ${scene.file}` }, () =>
-          session.inspect(scene),
-        );
-        this.#keepInspected(session);
-        return report;
-      } catch (error) {
+        await this.#bakeInto(localPath, scene);
+        const { session, report } = await this.#inspect({ ...scene, fill: withFile(scene, localPath) });
         this.#supply.dispose(session.process);
+        return { localPath, report };
+      } catch (error) {
+        await rm(localPath, { force: true });
         throw error;
       }
     });
@@ -134,6 +157,28 @@ class DeviceBlender implements WarmBlender {
     this.#dropSession();
     this.#keepInspected(null);
     await this.#supply.close();
+  }
+
+  async #bakeInto(localPath: string, scene: SceneFile): Promise<void> {
+    const session = await this.#newSession(scene, { display: false });
+    try {
+      const rules = { ...scene, doing: `baking ${scene.file}` };
+      const name = await withStopRules(session.process, rules, () => session.bake(scene));
+      await takeBaked(session.process.sandboxed, name, localPath);
+    } finally {
+      this.#supply.dispose(session.process);
+    }
+  }
+
+  async #inspect(scene: SceneFile): Promise<{ session: Session; report: InspectionReport }> {
+    const session = await this.#newSession(scene, { display: false });
+    try {
+      const rules = { ...scene, doing: `inspecting ${scene.file}` };
+      return { session, report: await withStopRules(session.process, rules, () => session.inspect(scene)) };
+    } catch (error) {
+      this.#supply.dispose(session.process);
+      throw error;
+    }
   }
 
   async #open(scene: SceneToOpen): Promise<{ session: Session; warm: boolean; loadSeconds: number }> {
@@ -223,4 +268,16 @@ class DeviceBlender implements WarmBlender {
     if (this.#session) this.#supply.dispose(this.#session.process);
     this.#session = null;
   }
+}
+
+/** Fills a folder with the scene's project, `localPath` in the place of the .blend. */
+function withFile(scene: SceneFile, localPath: string): SceneFile['fill'] {
+  return async (jobDir) => {
+    await scene.fill(jobDir);
+    const place = join(jobDir, scene.file);
+    // What stands there may be a link to a cache that others read.
+    await rm(place);
+    await copyFile(localPath, place);
+    await chmod(place, 0o444);
+  };
 }

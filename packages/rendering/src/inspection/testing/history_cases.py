@@ -14,6 +14,7 @@ import bpy
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from bake import bake as bake_file  # noqa: E402
 from inspect_scene import inspect  # noqa: E402
 
 FOLDER, *WANTED = sys.argv[sys.argv.index("--") + 1 :]
@@ -154,17 +155,14 @@ def bake(case):
         domain.modifiers[0].domain_settings.cache_directory = "//fluid-baked"
         domain.modifiers[0].domain_settings.cache_type = "ALL"
         bpy.ops.fluid.bake_all()
-    elif case is hair_dynamics:
-        # `bake_all` passes hair by.
-        block = bpy.data.objects["Sheet"]
-        with bpy.context.temp_override(object=block, point_cache=block.particle_systems[0].point_cache):
-            bpy.ops.ptcache.bake(bake=True)
     elif case is simulation_nodes:
         bpy.context.view_layer.objects.active = bpy.data.objects["Sheet"]
         bpy.data.objects["Sheet"].select_set(True)
         bpy.ops.object.simulation_nodes_cache_bake(selected=True)
-    else:
+    elif case is dynamic_paint:
         bpy.ops.ptcache.bake_all(bake=True)
+    else:
+        bake_file()
     return True
 
 
